@@ -1,0 +1,132 @@
+#pragma once
+
+#include "persistence/job.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct MDB_txn;
+
+namespace muster {
+
+class store;
+
+/// Everything about a job but its payload and result.
+struct job_info {
+  job_id id = job_id::none;
+  std::string queue;
+  std::string handler;
+  job_state state = job_state::ready;
+  /// The number of the latest attempt; 0 before the first.
+  std::uint32_t attempt = 0;
+  /// How many attempts failed; the job is dead when they reach `max_attempts`.
+  std::uint32_t failures = 0;
+  std::uint32_t max_attempts = 0;
+  std::uint8_t priority = 0;
+  millis timeout{0};
+  timestamp enqueued_at;
+  /// When a scheduled job becomes ready.
+  std::optional<timestamp> due_at;
+  /// When the latest attempt was leased.
+  std::optional<timestamp> started_at;
+  /// When the job became final.
+  std::optional<timestamp> finished_at;
+  /// When the current lease expires.
+  std::optional<timestamp> lease_deadline;
+  /// When an unfinished job is cancelled by itself.
+  std::optional<timestamp> expires_at;
+  /// Of the latest attempt.
+  std::string worker;
+  std::string progress;
+  /// Why the latest failed attempt failed, or why the job was cancelled.
+  std::string error;
+  /// Position in the order of finished jobs; 0 unless final.
+  std::uint64_t finish_sequence = 0;
+};
+
+/// A queue's settings and what is in it.
+struct queue_info {
+  std::string name;
+  queue_settings settings;
+  /// How many jobs are in each state; index by `job_state`.
+  std::array<std::uint64_t, job_state_count> depth{};
+  // Totals since the store was made.
+  std::uint64_t enqueued_total = 0;
+  std::uint64_t leased_total = 0;
+  std::uint64_t succeeded_total = 0;
+  /// Failed attempts.
+  std::uint64_t failed_total = 0;
+  std::uint64_t dead_total = 0;
+  std::uint64_t cancelled_total = 0;
+  std::uint64_t expired_leases_total = 0;
+  /// When the oldest ready job of the highest waiting priority was enqueued.
+  std::optional<timestamp> oldest_ready;
+
+  [[nodiscard]] std::uint64_t count(job_state state) const noexcept {
+    return depth[static_cast<std::size_t>(state)];
+  }
+};
+
+/// Which finished jobs to list.
+struct completed_query {
+  /// Only of this queue; all if empty.
+  std::string_view queue;
+  /// At most this many.
+  std::uint32_t limit = 100;
+  /// With a cursor: jobs that finished after this sequence number, oldest
+  /// first. Without: the newest, newest first.
+  std::optional<std::uint64_t> after;
+  /// Only jobs that succeeded; else dead and cancelled ones too.
+  bool succeeded_only = false;
+};
+
+/// Reads one consistent state of a store. Valid as long as the transaction
+/// that it looks through; not thread-safe. No function fails for a reason of
+/// the caller's; a damaged record is reported as absent and logged by nobody:
+/// `state_machine` refuses such a store.
+class store_view {
+public:
+  store_view(const store& st, MDB_txn* txn) noexcept : store_(&st), txn_(txn) {
+    // nop
+  }
+
+  [[nodiscard]] std::optional<job_info> job(job_id id) const;
+  [[nodiscard]] std::optional<std::string> payload(job_id id) const;
+  /// The first `max` bytes of the payload.
+  [[nodiscard]] std::optional<std::string> payload_preview(job_id id,
+                                                           std::size_t max)
+    const;
+  /// Only of a job that succeeded.
+  [[nodiscard]] std::optional<std::string> result(job_id id) const;
+
+  [[nodiscard]] std::optional<queue_info> queue(std::string_view name) const;
+  /// By name, beginning after `after`.
+  [[nodiscard]] std::vector<queue_info> queues(std::string_view after = {},
+                                               std::size_t limit = SIZE_MAX)
+    const;
+
+  /// Jobs of one queue in one state, in the order in which they would be
+  /// leased (ready), are due (scheduled: by id), or finished (final states);
+  /// beginning after job `after` (none: from the start).
+  [[nodiscard]] std::vector<job_info> jobs(std::string_view queue,
+                                           job_state state, std::size_t limit,
+                                           job_id after = job_id::none) const;
+  /// All leased jobs by deadline, at most `limit`.
+  [[nodiscard]] std::vector<job_info> leases(std::size_t limit) const;
+  [[nodiscard]] std::vector<job_info> completed(const completed_query& q) const;
+
+  /// When the next tick has something to do; none if never.
+  [[nodiscard]] std::optional<timestamp> next_wake() const;
+  /// How many entries of the log this state includes.
+  [[nodiscard]] std::uint64_t applied() const;
+
+private:
+  const store* store_;
+  MDB_txn* txn_;
+};
+
+} // namespace muster
