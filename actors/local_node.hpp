@@ -1,0 +1,82 @@
+#pragma once
+
+#include "actors/handler.hpp"
+#include "actors/worker_info.hpp"
+#include "persistence/expected.hpp"
+#include "persistence/journal.hpp"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace caf {
+class actor_system;
+class actor_system_config;
+} // namespace caf
+
+namespace muster {
+
+/// Registers Muster's message types and CAF's own. Once, before any actor
+/// system is made; later calls do nothing.
+void register_message_types();
+
+/// Sets the scheduler up as Muster needs it; what the user configures
+/// afterwards wins.
+void set_scheduler_defaults(caf::actor_system_config& config);
+
+struct local_node_options {
+  /// Its callbacks may be set; they are called after Muster's own.
+  journal_options journal;
+  bool manager = true;
+  bool worker = true;
+  worker_options worker_settings;
+  std::shared_ptr<handler_registry> handlers;
+};
+
+/// The actors of one process: a supervisor with journal, manager and worker.
+/// Thread-safe but for `start` and the destructor.
+class local_node {
+public:
+  /// Starts everything and waits until it serves. The journal is attached to
+  /// `port`, again and again if it has to be reopened. The system must outlive
+  /// the node and be set up by `set_scheduler_defaults`. Errors: those of
+  /// `journal::open`; `invalid_argument` for options.
+  [[nodiscard]] static expected<std::unique_ptr<local_node>>
+  start(caf::actor_system& system, local_node_options options,
+        std::shared_ptr<journal_port> port);
+
+  /// Stops if running.
+  ~local_node();
+  local_node(const local_node&) = delete;
+  local_node& operator=(const local_node&) = delete;
+
+  /// The workers that the manager knows, by name; some seconds old at most.
+  [[nodiscard]] std::vector<worker_info> workers() const;
+
+  /// Figures of this node's worker; all zero without one.
+  [[nodiscard]] worker_counters counters() const;
+
+  [[nodiscard]] std::vector<supervisor_info> supervisors() const;
+
+  /// Whether the journal is open and the manager up. Of a node without a
+  /// manager: whether its worker is up.
+  [[nodiscard]] bool serving() const;
+
+  /// Why the supervisor gave up, if it did.
+  [[nodiscard]] std::optional<error> failed() const;
+
+  /// The worker takes no new leases and hands back those that it has not begun;
+  /// running jobs finish within `limit`, or are cancelled and handed back; all
+  /// outcomes are recorded. Blocks for a few seconds more than `limit` at most.
+  void drain(millis limit);
+
+  /// Stops the actors and closes the journal. Idempotent; blocks.
+  void stop();
+
+private:
+  struct impl;
+  explicit local_node(std::unique_ptr<impl> ptr);
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace muster
