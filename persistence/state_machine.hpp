@@ -40,6 +40,9 @@ struct effects {
 /// How many jobs of a queue a lease command would get now.
 struct lease_capacity {
   std::uint64_t jobs = 0;
+  /// How many it would get at most if enough were ready: 0 while the queue is
+  /// paused, at its `max_running`, or held back by its `rate`.
+  std::uint64_t room = UINT64_MAX;
   /// Where `rate` alone is in the way: when to look again.
   std::optional<timestamp> retry_at;
 };
