@@ -75,6 +75,11 @@ public:
     return control_->stop_descriptor();
   }
 
+  /// For handlers that are built from parts which know no jobs.
+  [[nodiscard]] attempt_control& control() noexcept {
+    return *control_;
+  }
+
 private:
   const leased_job* job_;
   attempt_control* control_;
