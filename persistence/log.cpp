@@ -1,8 +1,12 @@
 #include "persistence/log.hpp"
 
+#include <uv.h>
+
+// libraft's headers do not say that they are C.
+extern "C" {
 #include <raft.h>
 #include <raft/uv.h>
-#include <uv.h>
+}
 
 #include <climits>
 #include <cstring>

@@ -10,8 +10,10 @@
 #include <span>
 #include <string_view>
 
+extern "C" {
 struct uv_loop_s;
 struct raft_uv_transport;
+}
 
 namespace muster {
 
