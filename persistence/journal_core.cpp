@@ -113,6 +113,10 @@ void journal_core::open(std::function<void(expected<void>)> ready) {
   uv_check_start(&handles_->check, [](uv_check_t* handle) {
     static_cast<journal_core*>(handle->data)->step();
   });
+  if (auto loaded = machine_.loaded(); !loaded) {
+    ready(std::move(loaded));
+    return;
+  }
   log_.start([this, ready = std::move(ready)](expected<void> result) {
     if (result && failure_.code != errc::none)
       result = tl::unexpected{failure_};

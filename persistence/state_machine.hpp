@@ -61,6 +61,9 @@ public:
   state_machine(const state_machine&) = delete;
   state_machine& operator=(const state_machine&) = delete;
 
+  /// Whether the store could be read when this was made or aborted.
+  [[nodiscard]] expected<void> loaded() const;
+
   /// Applies one command. An error is the store's (`store_full`, `disk_full`,
   /// `io_error`, `store_corrupt`) and fatal for this object: abort, and start
   /// again from the last commit. Refusals are outcomes, not errors. `now` is

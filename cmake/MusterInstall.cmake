@@ -1,0 +1,35 @@
+include(CMakePackageConfigHelpers)
+
+add_library(muster_all INTERFACE)
+add_library(muster::muster ALIAS muster_all)
+set_target_properties(muster_all PROPERTIES EXPORT_NAME muster)
+target_link_libraries(muster_all INTERFACE muster_runtime)
+
+install(
+  TARGETS muster_persistence muster_actors muster_runtime muster_all
+  EXPORT muster-targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS muster RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(folder persistence actors runtime)
+  install(
+    DIRECTORY ${PROJECT_SOURCE_DIR}/${folder}
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/muster
+    FILES_MATCHING
+    PATTERN "*.hpp")
+endforeach()
+
+set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/muster)
+install(EXPORT muster-targets NAMESPACE muster:: DESTINATION ${config_dir})
+configure_package_config_file(
+  ${PROJECT_SOURCE_DIR}/cmake/muster-config.cmake.in
+  ${PROJECT_BINARY_DIR}/muster-config.cmake INSTALL_DESTINATION ${config_dir})
+write_basic_package_version_file(
+  ${PROJECT_BINARY_DIR}/muster-config-version.cmake
+  COMPATIBILITY SameMinorVersion)
+install(
+  FILES ${PROJECT_BINARY_DIR}/muster-config.cmake
+        ${PROJECT_BINARY_DIR}/muster-config-version.cmake
+        ${PROJECT_SOURCE_DIR}/cmake/FindLMDB.cmake
+        ${PROJECT_SOURCE_DIR}/cmake/FindRaft.cmake
+  DESTINATION ${config_dir})
