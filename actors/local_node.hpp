@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/handler.hpp"
+#include "actors/node_event.hpp"
 #include "actors/worker_info.hpp"
 #include "persistence/expected.hpp"
 #include "persistence/journal.hpp"
@@ -30,7 +31,10 @@ struct local_node_options {
   bool manager = true;
   bool worker = true;
   worker_options worker_settings;
+  /// None is the same as an empty one.
   std::shared_ptr<handler_registry> handlers;
+  /// What operators may want to read. May be empty.
+  event_sink log;
 };
 
 /// The actors of one process: a supervisor with journal, manager and worker.

@@ -85,7 +85,7 @@ struct worker_counters {
 /// A supervised child as its supervisor sees it.
 struct child_info {
   std::string id;
-  /// `starting`, `running`, `waiting` (for its restart), `stopped`.
+  /// `starting`, `running`, `waiting` (for its restart), `stopping`, `stopped`.
   std::string state;
   std::uint64_t restarts = 0;
   /// Why it ended the last time; empty if it never did.

@@ -1,0 +1,281 @@
+#include "actors/local_node.hpp"
+
+#include "actors/journal_actor.hpp"
+#include "actors/manager_actor.hpp"
+#include "actors/supervisor_actor.hpp"
+#include "actors/worker_actor.hpp"
+
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <utility>
+
+namespace muster {
+
+namespace {
+
+// Recovery of a long log takes its time.
+constexpr std::chrono::minutes journal_start_limit{60};
+constexpr std::chrono::minutes journal_shutdown{2};
+constexpr std::chrono::minutes stop_limit{3};
+constexpr millis drain_margin{10'000};
+constexpr millis thread_limit{2'000};
+
+std::string random_incarnation() {
+  std::random_device device;
+  constexpr auto digits = "0123456789abcdef";
+  std::string result;
+  for (int i = 0; i < 12; ++i)
+    result += digits[device() % 16];
+  return result;
+}
+
+expected<void> validate(const local_node_options& options) {
+  auto invalid = [](const char* text) {
+    return fail_with(errc::invalid_argument, text);
+  };
+  if (!options.manager && !options.worker)
+    return invalid("roles: a node is a manager, a worker, or both");
+  if (options.manager)
+    if (auto valid = muster::validate(options.journal); !valid)
+      return valid;
+  auto& worker = options.worker_settings;
+  if (!options.worker)
+    return {};
+  if (worker.name.size() > limits::worker_name)
+    return invalid("name: must be at most 255 bytes");
+  if (worker.concurrency > 10'000)
+    return invalid("concurrency: must be at most 10000");
+  if (worker.lease_ttl < millis{100})
+    return invalid("lease_ttl: must be at least 100ms");
+  if (worker.heartbeat < millis{0} || worker.heartbeat >= worker.lease_ttl)
+    return invalid("heartbeat: must be less than lease_ttl");
+  if (!std::all_of(worker.queues.begin(), worker.queues.end(), is_valid_name))
+    return invalid("queues: a name is 1 to 128 of A-Z a-z 0-9 . _ -");
+  return {};
+}
+
+void fill_in(worker_options& options) {
+  if (options.name.empty())
+    options.name = "worker";
+  if (options.incarnation.empty())
+    options.incarnation = random_incarnation();
+  if (options.concurrency == 0)
+    options.concurrency = std::max(std::thread::hardware_concurrency(), 1u);
+  if (options.heartbeat == millis{0})
+    options.heartbeat = options.lease_ttl / 3;
+}
+
+} // namespace
+
+void set_scheduler_defaults(caf::actor_system_config& config) {
+  // The default policy polls when it has nothing to do, and lets an actor with
+  // a full mailbox keep its thread.
+  config.set("caf.scheduler.policy", "sharing");
+  config.set("caf.scheduler.max-throughput", std::size_t{100});
+}
+
+struct local_node::impl {
+  impl(caf::actor_system& sys, local_node_options opts,
+       std::shared_ptr<journal_port> journal)
+    : system(sys), options(std::move(opts)), port(std::move(journal)) {
+    if (!options.handlers)
+      options.handlers = std::make_shared<handler_registry>();
+    metrics = std::make_shared<worker_metrics>(options.handlers);
+  }
+
+  expected<void> start() {
+    supervisor_options sup;
+    sup.id = "node";
+    sup.directory = directory;
+    sup.log = options.log;
+    if (options.manager) {
+      sup.children.push_back(journal_child());
+      sup.children.push_back(manager_child());
+    }
+    if (options.worker)
+      sup.children.push_back(worker_child());
+    supervisor = spawn_actor<supervisor_state>(system, std::move(sup));
+    caf::scoped_actor self{system};
+    expected<void> result;
+    self->request(supervisor, 2 * journal_start_limit, start_children{})
+      .receive([] {},
+               [&result](const caf::error& err) {
+                 result = tl::unexpected<error>{from_caf(err)};
+               });
+    return result;
+  }
+
+  child_specification journal_child() {
+    journal_actor_options opts{options.journal, port};
+    opts.journal.on_revoked = [feed = revocations,
+                               next = options.journal.on_revoked](auto leases) {
+      feed->publish(leases);
+      if (next)
+        next(std::move(leases));
+    };
+    child_specification spec;
+    spec.id = "journal";
+    spec.start = [opts](caf::actor_system& sys) -> expected<caf::actor> {
+      return spawn_detached<journal_state>(sys, opts);
+    };
+    spec.start_limit = journal_start_limit;
+    spec.shutdown = journal_shutdown;
+    return spec;
+  }
+
+  child_specification manager_child() {
+    manager_options opts{port, revocations, board, options.log};
+    child_specification spec;
+    spec.id = "manager";
+    spec.start = [opts](caf::actor_system& sys) -> expected<caf::actor> {
+      return spawn_actor<manager_state>(sys, opts);
+    };
+    return spec;
+  }
+
+  child_specification worker_child() {
+    worker_actor_options opts;
+    opts.settings = options.worker_settings;
+    opts.metrics = metrics;
+    opts.log = options.log;
+    opts.locate_manager = [dir = directory] { return dir->find("manager"); };
+    opts.on_runner = [all = runners](std::shared_ptr<job_runner> runner) {
+      all->add(std::move(runner));
+    };
+    child_specification spec;
+    spec.id = "worker";
+    spec.start = [opts, starts = 0](
+                   caf::actor_system& sys) mutable -> expected<caf::actor> {
+      auto own = opts;
+      if (++starts > 1)
+        own.settings.incarnation += '-' + std::to_string(starts);
+      return spawn_actor<worker_state>(sys, std::move(own));
+    };
+    return spec;
+  }
+
+  void drain(millis limit) {
+    auto worker = directory->find("worker");
+    if (!worker)
+      return;
+    caf::scoped_actor self{system};
+    self->request(worker, limit + drain_margin, drain_worker{limit})
+      .receive([] {},
+               [this](const caf::error& err) {
+                 if (options.log)
+                   options.log({node_event::severity::warning, "node",
+                                "not drained: " + from_caf(err).message});
+               });
+  }
+
+  void stop() {
+    std::lock_guard guard{stop_mutex};
+    if (!supervisor)
+      return;
+    caf::scoped_actor self{system};
+    self->monitor(supervisor);
+    self->send(supervisor, stop_children{});
+    self->receive([](const caf::down_msg&) {},
+                  caf::after(stop_limit) >> [] {});
+    supervisor = nullptr;
+    runners->wait_until_ended();
+  }
+
+  /// The runners of all workers that there were, as long as they have threads.
+  class runner_list {
+  public:
+    void add(std::shared_ptr<job_runner> runner) {
+      std::lock_guard guard{mutex_};
+      std::erase_if(runners_, [](auto& old) {
+        return old->wait_until_ended(millis{0});
+      });
+      runners_.push_back(std::move(runner));
+    }
+
+    void wait_until_ended() {
+      std::lock_guard guard{mutex_};
+      auto end = job_runner::clock::now() + thread_limit;
+      for (auto& runner : runners_)
+        static_cast<void>(
+          runner->wait_until_ended(end - job_runner::clock::now()));
+      runners_.clear();
+    }
+
+  private:
+    std::mutex mutex_;
+    std::vector<std::shared_ptr<job_runner>> runners_;
+  };
+
+  caf::actor_system& system;
+  local_node_options options;
+  std::shared_ptr<journal_port> port;
+  std::shared_ptr<revocation_feed> revocations
+    = std::make_shared<revocation_feed>();
+  std::shared_ptr<worker_board> board = std::make_shared<worker_board>();
+  std::shared_ptr<child_directory> directory
+    = std::make_shared<child_directory>();
+  std::shared_ptr<worker_metrics> metrics;
+  std::shared_ptr<runner_list> runners = std::make_shared<runner_list>();
+  std::mutex stop_mutex;
+  caf::actor supervisor;
+};
+
+expected<std::unique_ptr<local_node>>
+local_node::start(caf::actor_system& system, local_node_options options,
+                  std::shared_ptr<journal_port> port) {
+  if (auto valid = validate(options); !valid)
+    return tl::unexpected<error>{valid.error()};
+  fill_in(options.worker_settings);
+  auto state
+    = std::make_unique<impl>(system, std::move(options), std::move(port));
+  if (auto started = state->start(); !started) {
+    state->stop();
+    return tl::unexpected<error>{started.error()};
+  }
+  return std::unique_ptr<local_node>{new local_node{std::move(state)}};
+}
+
+local_node::local_node(std::unique_ptr<impl> ptr) : impl_(std::move(ptr)) {
+  // nop
+}
+
+local_node::~local_node() {
+  stop();
+}
+
+std::vector<worker_info> local_node::workers() const {
+  return impl_->board->workers();
+}
+
+worker_counters local_node::counters() const {
+  return impl_->metrics->read();
+}
+
+std::vector<supervisor_info> local_node::supervisors() const {
+  return impl_->directory->supervisors();
+}
+
+bool local_node::serving() const {
+  if (!impl_->options.manager)
+    return impl_->directory->find("worker") != nullptr;
+  return impl_->board->serving() && impl_->port->get() != nullptr;
+}
+
+std::optional<error> local_node::failed() const {
+  return impl_->directory->failure();
+}
+
+void local_node::drain(millis limit) {
+  impl_->drain(limit);
+}
+
+void local_node::stop() {
+  impl_->stop();
+}
+
+} // namespace muster

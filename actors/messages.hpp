@@ -1,0 +1,395 @@
+#pragma once
+
+#include "persistence/command.hpp"
+#include "persistence/errc.hpp"
+#include "persistence/job.hpp"
+
+#include <caf/actor.hpp>
+#include <caf/error.hpp>
+#include <caf/inspector_access.hpp>
+#include <caf/is_error_code_enum.hpp>
+#include <caf/type_id.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+// Every message between Muster's actors. Nodes of different builds must agree
+// on the type ids at the end of this file: append there, never reorder, and do
+// not change the fields of a message that has been released.
+//
+// The conversation of a worker (W) with its manager (M):
+//
+//     W -> M  register_worker          M -> W  worker_accepted / worker_refused
+//     W -> M  grant_credit             M -> W  lease_batch
+//     W -> M  outcome_batch            M -> W  outcome_ack
+//     W -> M  worker_heartbeat         M -> W  revoke_leases (if there are any)
+//     W -> M  stop_leasing             M -> W  leasing_stopped
+//     W -> M  (anything, unknown)      M -> W  register_again
+
+namespace muster {
+
+// -- worker to manager --------------------------------------------------------
+
+/// What a worker does at the moment.
+struct worker_load {
+  std::uint32_t running = 0;
+  std::uint32_t held = 0;
+  std::uint32_t credit = 0;
+  std::uint64_t finished = 0;
+  std::uint64_t failed = 0;
+  bool draining = false;
+
+  friend bool operator==(const worker_load&, const worker_load&) = default;
+};
+
+/// Asks the manager to serve this worker. Sent again, it replaces what was
+/// sent before, with all credit that was granted.
+struct register_worker {
+  caf::actor worker;
+  std::string name;
+  std::string incarnation;
+  std::uint32_t concurrency = 0;
+  /// Empty is all.
+  std::vector<std::string> queues;
+  millis lease_ttl{0};
+  std::uint32_t credit = 0;
+  /// Leases that the worker holds, or whose outcomes it has still to report.
+  std::vector<lease_token> held;
+};
+
+/// The worker takes more leases than it was sent so far.
+struct grant_credit {
+  std::uint32_t more = 0;
+  /// True: `more` replaces the credit that is left.
+  bool replace = false;
+};
+
+enum class outcome_kind : std::uint8_t {
+  succeeded = 0,
+  failed = 1,
+  timed_out = 2,
+  /// Not begun, or given up without fault: nothing is counted.
+  released = 3,
+};
+
+struct attempt_outcome {
+  lease_token token;
+  outcome_kind kind = outcome_kind::succeeded;
+  /// The result, or the error's text.
+  std::string text;
+  /// Of a failure: whether to try again.
+  bool retry = true;
+};
+
+/// How attempts ended. The worker keeps it until it is acknowledged, and sends
+/// it again under the same number if that takes too long.
+struct outcome_batch {
+  std::uint64_t number = 0;
+  std::vector<attempt_outcome> items;
+};
+
+struct held_lease {
+  lease_token token;
+  /// Present if it changed.
+  std::optional<std::string> progress;
+};
+
+/// Extends the leases named; the load alone if there are none.
+struct worker_heartbeat {
+  worker_load load;
+  std::vector<held_lease> leases;
+};
+
+/// No more leases; answered by `leasing_stopped` behind the last of them.
+struct stop_leasing {};
+
+// -- manager to worker --------------------------------------------------------
+
+struct worker_accepted {};
+
+/// Why not; the worker tries again if the code is retryable.
+struct worker_refused {
+  errc code = errc::none;
+  std::string reason;
+};
+
+struct lease_batch {
+  std::vector<leased_job> jobs;
+};
+
+struct outcome_ack {
+  std::uint64_t number = 0;
+  /// `none`: recorded, and `items` says for each outcome what came of it. Else
+  /// nothing or a part is recorded; it does no harm to send it again.
+  errc code = errc::none;
+  std::vector<settle_status> items;
+};
+
+struct revoked_lease {
+  lease_token token;
+  /// `cancelled` or `stale_lease`.
+  errc reason = errc::stale_lease;
+};
+
+/// The worker does not hold these leases any more.
+struct revoke_leases {
+  std::vector<revoked_lease> items;
+};
+
+struct leasing_stopped {};
+
+/// The manager does not know the sender.
+struct register_again {};
+
+// -- supervisor to child ------------------------------------------------------
+
+/// Has a child begin its work. Answered with nothing once it serves, or with an
+/// error.
+struct start_child {};
+
+// -- from outside -------------------------------------------------------------
+
+/// To a supervisor: start all children. Answered when they serve.
+struct start_children {};
+
+/// To a supervisor: stop all children in reverse order, then end.
+struct stop_children {};
+
+/// To a worker: see `local_node::drain`. Answered with nothing.
+struct drain_worker {
+  millis limit{0};
+};
+
+// -- to oneself ---------------------------------------------------------------
+
+/// Something waits that other threads left for the actor.
+struct doorbell_rung {};
+
+/// Time passed. An actor that has asked for an earlier tick since ignores it.
+struct clock_tick {
+  std::uint64_t number = 0;
+};
+
+/// The journal has failed for the reason given.
+struct journal_failed {
+  errc code = errc::none;
+  std::string message;
+};
+
+/// To a supervisor: the delay before a restart is over.
+struct restart_due {
+  std::uint64_t number = 0;
+};
+
+// -- inspection ---------------------------------------------------------------
+
+template <class Inspector, class Enum>
+bool inspect_enum(Inspector& f, Enum& x, Enum last) {
+  using integer = std::underlying_type_t<Enum>;
+  auto get = [&x] { return static_cast<integer>(x); };
+  auto set = [&x, last](integer value) {
+    x = static_cast<Enum>(value);
+    return value <= static_cast<integer>(last);
+  };
+  return f.apply(get, set);
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, errc& x) {
+  return inspect_enum(f, x, errc::internal);
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, job_id& x) {
+  return inspect_enum(f, x, job_id{UINT64_MAX});
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, settle_status& x) {
+  return inspect_enum(f, x, settle_status::cancelled);
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, outcome_kind& x) {
+  return inspect_enum(f, x, outcome_kind::released);
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, lease_token& x) {
+  return f.object(x).fields(f.field("id", x.id), f.field("attempt", x.attempt));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, leased_job& x) {
+  return f.object(x).fields(
+    f.field("token", x.token), f.field("queue", x.queue),
+    f.field("handler", x.handler), f.field("payload", x.payload),
+    f.field("deadline", x.deadline), f.field("timeout", x.timeout),
+    f.field("priority", x.priority), f.field("max_attempts", x.max_attempts));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, worker_load& x) {
+  return f.object(x).fields(
+    f.field("running", x.running), f.field("held", x.held),
+    f.field("credit", x.credit), f.field("finished", x.finished),
+    f.field("failed", x.failed), f.field("draining", x.draining));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, register_worker& x) {
+  return f.object(x).fields(
+    f.field("worker", x.worker), f.field("name", x.name),
+    f.field("incarnation", x.incarnation),
+    f.field("concurrency", x.concurrency), f.field("queues", x.queues),
+    f.field("lease_ttl", x.lease_ttl), f.field("credit", x.credit),
+    f.field("held", x.held));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, grant_credit& x) {
+  return f.object(x).fields(f.field("more", x.more),
+                            f.field("replace", x.replace));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, attempt_outcome& x) {
+  return f.object(x).fields(f.field("token", x.token), f.field("kind", x.kind),
+                            f.field("text", x.text), f.field("retry", x.retry));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, outcome_batch& x) {
+  return f.object(x).fields(f.field("number", x.number),
+                            f.field("items", x.items));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, held_lease& x) {
+  return f.object(x).fields(f.field("token", x.token),
+                            f.field("progress", x.progress));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, worker_heartbeat& x) {
+  return f.object(x).fields(f.field("load", x.load),
+                            f.field("leases", x.leases));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, worker_refused& x) {
+  return f.object(x).fields(f.field("code", x.code),
+                            f.field("reason", x.reason));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, lease_batch& x) {
+  return f.object(x).fields(f.field("jobs", x.jobs));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, outcome_ack& x) {
+  return f.object(x).fields(f.field("number", x.number),
+                            f.field("code", x.code), f.field("items", x.items));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, revoked_lease& x) {
+  return f.object(x).fields(f.field("token", x.token),
+                            f.field("reason", x.reason));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, revoke_leases& x) {
+  return f.object(x).fields(f.field("items", x.items));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, drain_worker& x) {
+  return f.object(x).fields(f.field("limit", x.limit));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, clock_tick& x) {
+  return f.object(x).fields(f.field("number", x.number));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, journal_failed& x) {
+  return f.object(x).fields(f.field("code", x.code),
+                            f.field("message", x.message));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, restart_due& x) {
+  return f.object(x).fields(f.field("number", x.number));
+}
+
+/// Messages that say all by their type.
+template <class T>
+concept empty_message
+  = std::is_same_v<T, stop_leasing> || std::is_same_v<T, worker_accepted>
+    || std::is_same_v<T, leasing_stopped> || std::is_same_v<T, register_again>
+    || std::is_same_v<T, start_child> || std::is_same_v<T, start_children>
+    || std::is_same_v<T, stop_children> || std::is_same_v<T, doorbell_rung>;
+
+template <class Inspector, empty_message Message>
+bool inspect(Inspector& f, Message& x) {
+  return f.object(x).fields();
+}
+
+// -- errors -------------------------------------------------------------------
+
+/// For answering a request with our error.
+[[nodiscard]] caf::error to_caf(const error& err);
+
+/// The other way round; CAF's own errors become `timed_out`, `unavailable` or
+/// `internal`.
+[[nodiscard]] error from_caf(const caf::error& err);
+
+} // namespace muster
+
+// -- type ids -----------------------------------------------------------------
+
+// High, so that an application with types of its own keeps CAF's usual range.
+CAF_BEGIN_TYPE_ID_BLOCK(muster, 4000)
+
+  // common
+  CAF_ADD_TYPE_ID(muster, (muster::errc))
+  CAF_ADD_TYPE_ID(muster, (muster::lease_token))
+  CAF_ADD_TYPE_ID(muster, (muster::leased_job))
+
+  // worker to manager
+  CAF_ADD_TYPE_ID(muster, (muster::register_worker))
+  CAF_ADD_TYPE_ID(muster, (muster::grant_credit))
+  CAF_ADD_TYPE_ID(muster, (muster::outcome_batch))
+  CAF_ADD_TYPE_ID(muster, (muster::worker_heartbeat))
+  CAF_ADD_TYPE_ID(muster, (muster::stop_leasing))
+
+  // manager to worker
+  CAF_ADD_TYPE_ID(muster, (muster::worker_accepted))
+  CAF_ADD_TYPE_ID(muster, (muster::worker_refused))
+  CAF_ADD_TYPE_ID(muster, (muster::lease_batch))
+  CAF_ADD_TYPE_ID(muster, (muster::outcome_ack))
+  CAF_ADD_TYPE_ID(muster, (muster::revoke_leases))
+  CAF_ADD_TYPE_ID(muster, (muster::leasing_stopped))
+  CAF_ADD_TYPE_ID(muster, (muster::register_again))
+
+  // supervision
+  CAF_ADD_TYPE_ID(muster, (muster::start_child))
+  CAF_ADD_TYPE_ID(muster, (muster::start_children))
+  CAF_ADD_TYPE_ID(muster, (muster::stop_children))
+  CAF_ADD_TYPE_ID(muster, (muster::drain_worker))
+
+  // to oneself
+  CAF_ADD_TYPE_ID(muster, (muster::doorbell_rung))
+  CAF_ADD_TYPE_ID(muster, (muster::clock_tick))
+  CAF_ADD_TYPE_ID(muster, (muster::journal_failed))
+  CAF_ADD_TYPE_ID(muster, (muster::restart_due))
+
+CAF_END_TYPE_ID_BLOCK(muster)
+
+CAF_ERROR_CODE_ENUM(muster::errc)

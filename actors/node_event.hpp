@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace muster {
+
+/// Something that an operator may want to read.
+struct node_event {
+  enum class severity : std::uint8_t { info, warning, error };
+
+  severity level = severity::info;
+  /// Of the actor, such as `manager`.
+  std::string component;
+  std::string text;
+};
+
+/// Takes events from any thread; must not block.
+using event_sink = std::function<void(const node_event&)>;
+
+} // namespace muster
