@@ -260,6 +260,10 @@ std::vector<supervisor_info> local_node::supervisors() const {
   return impl_->directory->supervisors();
 }
 
+caf::actor local_node::find(std::string_view child) const {
+  return impl_->directory->find(child);
+}
+
 bool local_node::serving() const {
   if (!impl_->options.manager)
     return impl_->directory->find("worker") != nullptr;

@@ -6,8 +6,11 @@
 #include "persistence/expected.hpp"
 #include "persistence/journal.hpp"
 
+#include <caf/actor.hpp>
+
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace caf {
@@ -61,6 +64,10 @@ public:
   [[nodiscard]] worker_counters counters() const;
 
   [[nodiscard]] std::vector<supervisor_info> supervisors() const;
+
+  /// The supervised actor `journal`, `manager` or `worker` as it is now; null
+  /// while it is down.
+  [[nodiscard]] caf::actor find(std::string_view child) const;
 
   /// Whether the journal is open and the manager up. Of a node without a
   /// manager: whether its worker is up.
