@@ -1,0 +1,28 @@
+#pragma once
+
+#include "actors/worker_info.hpp"
+#include "persistence/command.hpp"
+#include "persistence/store_view.hpp"
+
+#include <string>
+
+// What the HTTP interface says of Muster's things. Each function appends one
+// JSON value.
+
+namespace muster {
+
+/// Per second, over the last seconds.
+struct queue_rates {
+  double enqueued = 0;
+  double finished = 0;
+  double failed = 0;
+};
+
+void render(std::string& out, const job_info& job);
+void render(std::string& out, const leased_job& lease);
+void render(std::string& out, const queue_info& queue, const queue_rates& rates,
+            timestamp now);
+void render(std::string& out, const queue_settings& settings);
+void render(std::string& out, const worker_info& worker, timestamp now);
+
+} // namespace muster

@@ -1,0 +1,40 @@
+#include "runtime/json_render.hpp"
+#include "runtime/routes.hpp"
+
+namespace muster::routes {
+
+void list_workers(gateway_state& state, http_call& call) {
+  if (!ok_or_answer(call.query.allow_only({}), call))
+    return;
+  auto now = wall_clock();
+  std::string json = R"({"workers":[)";
+  for (auto& worker : state.backend.workers()) {
+    if (json.back() != '[')
+      json.push_back(',');
+    render(json, worker, now);
+  }
+  json += "]}";
+  call.reply->answer(json_response(std::move(json)));
+}
+
+void health(gateway_state&, http_call& call) {
+  call.reply->answer(json_response(R"({"status":"alive"})"));
+}
+
+void readiness(gateway_state& state, http_call& call) {
+  if (state.draining)
+    call.reply->answer(problem(error{errc::shutting_down}));
+  else if (!state.backend.serving())
+    call.reply->answer(problem(error{errc::unavailable}));
+  else
+    call.reply->answer(json_response(R"({"status":"serving"})"));
+}
+
+void metrics(gateway_state& state, http_call& call) {
+  http_response result;
+  result.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  result.body = state.backend.metrics() + state.metrics.render();
+  call.reply->answer(std::move(result));
+}
+
+} // namespace muster::routes
