@@ -58,11 +58,12 @@ void tell_sender(caf::event_based_actor* self, Args&&... args) {
     self->send(sender, std::forward<Args>(args)...);
 }
 
-/// The message cannot be called back: let it carry what tells an old one.
-template <class Duration, class... Args>
+/// Sends a message of one element, which cannot be called back: let it carry
+/// what tells an old one.
+template <class Duration, class Message>
 void tell_self_later(caf::event_based_actor* self, Duration delay,
-                     Args&&... args) {
-  self->delayed_send(self, delay, std::forward<Args>(args)...);
+                     Message msg) {
+  self->delayed_send(self, delay, std::move(msg));
 }
 
 /// Calls `on_answer(...)` or `on_error(const caf::error&)`, whichever comes

@@ -282,7 +282,7 @@ void manager_state::schedule_tick() {
   tell_self_later(self_,
                   phase_ == journal_phase::open ? tick_interval
                                                 : search_interval,
-                  self_, clock_tick{++last_tick_});
+                  clock_tick{++last_tick_});
 }
 
 void manager_state::publish() {

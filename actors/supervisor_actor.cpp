@@ -209,7 +209,7 @@ void supervisor_state::on_child_end(std::size_t index, bool normal,
   log(node_event::severity::warning,
       id + " is restarted in " + std::to_string(decision.delay.count())
         + " ms");
-  tell_self_later(self_, decision.delay, self_, restart_due{pause});
+  tell_self_later(self_, decision.delay, restart_due{pause});
   go_on();
 }
 
@@ -233,7 +233,7 @@ void supervisor_state::stop(std::size_t index) {
   c.killed = false;
   enter(c, child_phase::stopping);
   ask_to_end(c.handle, caf::exit_reason::user_shutdown);
-  tell_self_later(self_, c.spec.shutdown, self_, clock_tick{c.step});
+  tell_self_later(self_, c.spec.shutdown, clock_tick{c.step});
 }
 
 void supervisor_state::on_stop_limit(std::uint64_t step) {
@@ -242,7 +242,7 @@ void supervisor_state::on_stop_limit(std::uint64_t step) {
       continue;
     if (!std::exchange(c.killed, true)) {
       ask_to_end(c.handle, caf::exit_reason::kill);
-      tell_self_later(self_, kill_limit, self_, clock_tick{c.step});
+      tell_self_later(self_, kill_limit, clock_tick{c.step});
       return;
     }
     // Only the end of the process ends it.

@@ -338,7 +338,7 @@ void worker_state::on_tick() {
 }
 
 void worker_state::schedule_tick(millis delay) {
-  tell_self_later(self_, delay, self_, clock_tick{++last_tick_});
+  tell_self_later(self_, delay, clock_tick{++last_tick_});
 }
 
 void worker_state::hurry() {
