@@ -1,0 +1,98 @@
+#pragma once
+
+#include "persistence/expected.hpp"
+#include "persistence/job.hpp"
+#include "runtime/reply_parser.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace muster {
+
+struct http_client_options {
+  millis connect_limit{5'000};
+  /// A request must be sent whole within this.
+  millis write_limit{30'000};
+  /// A reply must have arrived whole within this after the request was sent.
+  /// Long polls need more than they wait.
+  millis read_limit{60'000};
+  /// Of a reply's body.
+  std::size_t max_reply = std::size_t{64} << 20;
+};
+
+struct http_reply {
+  int status = 0;
+  http_headers headers;
+  std::string body;
+
+  /// The first header of that name, in any case.
+  [[nodiscard]] std::optional<std::string_view>
+  header(std::string_view name) const noexcept;
+
+  [[nodiscard]] bool ok() const noexcept {
+    return status >= 200 && status < 300;
+  }
+};
+
+/// A blocking HTTP/1.1 client with one connection, kept open between requests.
+/// Not thread-safe; one for each thread.
+class http_client {
+public:
+  /// Does not connect yet. `host` is a name or an address, without brackets.
+  http_client(std::string host, std::uint16_t port,
+              http_client_options options = {});
+  ~http_client();
+  http_client(http_client&& other) noexcept;
+  http_client& operator=(http_client&& other) noexcept;
+
+  /// Sends a request and waits for its reply, whatever its status. `Host` and
+  /// `Content-Length` are added. If the server has closed the kept connection
+  /// in the meantime, the request is sent again on a new one, once, and only if
+  /// nothing of it was sent or the method is GET, HEAD or DELETE.
+  ///
+  /// Errors: `unavailable`: not connected, nothing was sent. `io_error` and
+  /// `timed_out`: the server may or may not have acted on the request.
+  /// `malformed` and `result_too_large`: it has, but its reply is of no use.
+  /// The connection is closed after each of them.
+  [[nodiscard]] expected<http_reply> send(std::string_view method,
+                                          std::string_view target,
+                                          const http_headers& headers = {},
+                                          std::string_view body = {});
+
+  [[nodiscard]] expected<http_reply> get(std::string_view target) {
+    return send("GET", target);
+  }
+
+  [[nodiscard]] expected<http_reply> post(std::string_view target,
+                                          std::string_view body = {},
+                                          const http_headers& headers = {}) {
+    return send("POST", target, headers, body);
+  }
+
+  /// Closes the connection; the next request opens one.
+  void close() noexcept;
+
+private:
+  struct attempt;
+
+  [[nodiscard]] expected<void> connect();
+  /// Whether the server has closed the connection, or sent what nobody asked
+  /// for.
+  [[nodiscard]] bool is_stale() const noexcept;
+  [[nodiscard]] expected<http_reply> exchange(std::string_view head,
+                                              std::string_view body,
+                                              bool is_head, attempt& trace);
+  [[nodiscard]] expected<void> write(std::string_view head,
+                                     std::string_view body, attempt& trace);
+  [[nodiscard]] expected<http_reply> read(bool is_head, attempt& trace);
+
+  std::string host_;
+  std::uint16_t port_;
+  http_client_options options_;
+  int fd_ = -1;
+};
+
+} // namespace muster

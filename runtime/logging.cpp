@@ -1,0 +1,78 @@
+#include "runtime/logging.hpp"
+
+#include "runtime/http_text.hpp"
+#include "runtime/routes.hpp"
+
+#include <array>
+#include <cstdio>
+
+namespace muster {
+
+namespace {
+
+constexpr std::array<std::string_view, 4> names{"debug", "info", "warning",
+                                                "error"};
+
+bool is_plain(std::string_view text) {
+  return !text.empty()
+         && text.find_first_of(" \"=\n\r\t\\") == std::string_view::npos;
+}
+
+} // namespace
+
+std::optional<log_level> parse_log_level(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (names[i] == text)
+      return static_cast<log_level>(i);
+  return std::nullopt;
+}
+
+std::string logger::render(bool json, std::string_view time, log_level level,
+                           std::string_view event, fields with) {
+  auto name = names[static_cast<std::size_t>(level)];
+  std::string line;
+  if (json) {
+    line = R"({"ts":)";
+    append_json_string(line, time);
+    line += R"(,"level":)";
+    append_json_string(line, name);
+    line += R"(,"event":)";
+    append_json_string(line, event);
+    for (auto& [key, value] : with) {
+      line += ',';
+      append_json_string(line, key);
+      line += ':';
+      append_json_string(line, value);
+    }
+    line += '}';
+    return line;
+  }
+  line = time;
+  line += ' ';
+  line += name;
+  line.append(8 - name.size(), ' ');
+  // Whatever an event says stays on one line.
+  for (auto c : event)
+    line += c == '\n' || c == '\r' ? ' ' : c;
+  for (auto& [key, value] : with) {
+    line += ' ';
+    line += key;
+    line += '=';
+    if (is_plain(value))
+      line += value;
+    else
+      append_json_string(line, value);
+  }
+  return line;
+}
+
+void logger::log(log_level level, std::string_view event, fields with) const {
+  if (level < least_)
+    return;
+  auto line = render(json_, format_time(wall_clock()), level, event, with);
+  line += '\n';
+  // One call for one line, so that lines of several threads do not mix.
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+} // namespace muster

@@ -1,0 +1,210 @@
+#include "runtime/metrics.hpp"
+
+#include "muster_version.hpp"
+#include "runtime/http_metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
+
+namespace muster {
+
+namespace {
+
+/// Appends lines of Prometheus text.
+class writer {
+public:
+  explicit writer(std::string& out) : out_(out) {
+    // nop
+  }
+
+  template <class Number>
+  void one(std::string_view name, std::string_view type, std::string_view help,
+           Number value) {
+    render_head(out_, name, type, help);
+    fmt::format_to(std::back_inserter(out_), "{} {}\n", name, value);
+  }
+
+  void head(std::string_view name, std::string_view type,
+            std::string_view help) {
+    render_head(out_, name, type, help);
+  }
+
+  template <class Number>
+  void sample(std::string_view name, std::string_view labels, Number value) {
+    fmt::format_to(std::back_inserter(out_), "{}{{{}}} {}\n", name, labels,
+                   value);
+  }
+
+  void durations(std::string_view name, std::string_view help,
+                 const histogram::snapshot& data) {
+    render_head(out_, name, "histogram", help);
+    render_histogram(out_, name, {}, data);
+  }
+
+  std::string& out() {
+    return out_;
+  }
+
+private:
+  std::string& out_;
+};
+
+double seconds(millis value) {
+  return static_cast<double>(value.count()) / 1e3;
+}
+
+void render_queues(writer& to, const node_figures& figures) {
+  to.head("muster_queue_jobs", "gauge", "Jobs by queue and state.");
+  for (auto& queue : figures.queues)
+    for (std::size_t i = 0; i < job_state_count; ++i)
+      to.sample("muster_queue_jobs",
+                fmt::format("queue=\"{}\",state=\"{}\"", queue.name,
+                            to_string(static_cast<job_state>(i))),
+                queue.depth[i]);
+  to.head("muster_queue_oldest_ready_seconds", "gauge",
+          "Age of the job that is next in its queue.");
+  for (auto& queue : figures.queues)
+    if (queue.oldest_ready)
+      to.sample("muster_queue_oldest_ready_seconds",
+                fmt::format("queue=\"{}\"", queue.name),
+                seconds(std::max(figures.now - *queue.oldest_ready, millis{})));
+  using total = std::uint64_t queue_info::*;
+  struct counter {
+    const char* name;
+    const char* help;
+    total value;
+  };
+  constexpr counter counters[] = {
+    {"muster_jobs_enqueued_total", "Jobs put into queues.",
+     &queue_info::enqueued_total},
+    {"muster_jobs_leased_total", "Attempts begun.", &queue_info::leased_total},
+    {"muster_jobs_succeeded_total", "Jobs with a recorded result.",
+     &queue_info::succeeded_total},
+    {"muster_attempts_failed_total", "Failed attempts.",
+     &queue_info::failed_total},
+    {"muster_jobs_dead_total", "Jobs that used up their attempts.",
+     &queue_info::dead_total},
+    {"muster_jobs_cancelled_total", "Jobs cancelled or expired.",
+     &queue_info::cancelled_total},
+    {"muster_leases_expired_total", "Leases that nobody extended.",
+     &queue_info::expired_leases_total},
+  };
+  for (auto& each : counters) {
+    to.head(each.name, "counter", each.help);
+    for (auto& queue : figures.queues)
+      to.sample(each.name, fmt::format("queue=\"{}\"", queue.name),
+                queue.*each.value);
+  }
+}
+
+void render_journal(writer& to, const node_figures& figures) {
+  auto& j = figures.journal;
+  to.one("muster_log_entries_total", "counter", "Entries written to the log.",
+         j.entries);
+  to.one("muster_log_commands_total", "counter", "Commands in these entries.",
+         j.commands);
+  to.one("muster_log_written_bytes_total", "counter",
+         "Bytes of these entries.", j.log_bytes);
+  to.durations("muster_log_write_duration_seconds",
+               "Time to have an entry on disk.", j.log_write_us);
+  to.durations("muster_log_apply_duration_seconds",
+               "Time to apply an entry to the store.", j.apply_us);
+  to.one("muster_log_snapshots_total", "counter", "Times the log was cut.",
+         j.snapshots);
+  to.durations("muster_store_commit_duration_seconds",
+               "Time of a commit of the store with its flush.", j.commit_us);
+  to.one("muster_journal_waiting_commands", "gauge",
+         "Commands without an answer yet.", j.waiting);
+  to.one("muster_journal_refused_commands_total", "counter",
+         "Commands refused before the log: busy, or no room.", j.refused);
+  to.one("muster_store_used_bytes", "gauge", "Bytes in use of the store.",
+         figures.usage.used);
+  to.one("muster_store_map_bytes", "gauge", "The store's largest size.",
+         figures.usage.map_size);
+}
+
+void render_worker(writer& to, const node_figures& figures) {
+  to.head("muster_worker_running_jobs", "gauge", "Jobs that run, by worker.");
+  for (auto& worker : figures.workers)
+    to.sample("muster_worker_running_jobs",
+              fmt::format("worker=\"{}\"", worker.name), worker.running);
+  to.head("muster_worker_threads", "gauge", "Jobs that may run at once.");
+  for (auto& worker : figures.workers)
+    to.sample("muster_worker_threads",
+              fmt::format("worker=\"{}\"", worker.name), worker.concurrency);
+  to.head("muster_handler_attempts_total", "counter",
+          "Attempts of this node's worker by handler and end.");
+  for (auto& handler : figures.worker.handlers) {
+    std::pair<const char*, std::uint64_t> ends[]
+      = {{"succeeded", handler.succeeded},
+         {"failed", handler.failed},
+         {"timed_out", handler.timed_out},
+         {"cancelled", handler.cancelled},
+         {"released", handler.released}};
+    for (auto& [end, count] : ends)
+      to.sample("muster_handler_attempts_total",
+                fmt::format("handler=\"{}\",end=\"{}\"", handler.handler, end),
+                count);
+  }
+  to.head("muster_handler_run_duration_seconds", "histogram",
+          "How long attempts ran.");
+  for (auto& handler : figures.worker.handlers)
+    render_histogram(to.out(), "muster_handler_run_duration_seconds",
+                     fmt::format("handler=\"{}\"", handler.handler),
+                     handler.run_us);
+  to.one("muster_worker_stuck_threads", "gauge",
+         "Threads given up because a handler did not return.",
+         figures.worker.stuck);
+  to.one("muster_worker_outcome_batches_resent_total", "counter",
+         "Batches of outcomes sent again.",
+         figures.worker.outcome_batches_resent);
+  to.one("muster_worker_stale_outcomes_total", "counter",
+         "Outcomes that came after the lease had ended.",
+         figures.worker.outcomes_stale);
+}
+
+void render_process(writer& to, const node_figures& figures) {
+  to.head("muster_build_info", "gauge", "Always 1; the version is a label.");
+  to.sample("muster_build_info",
+            fmt::format("version=\"{}\",revision=\"{}\"", MUSTER_VERSION,
+                        MUSTER_GIT_DESCRIPTION),
+            1);
+  to.one("process_start_time_seconds", "gauge",
+         "When the process began, since 1970.",
+         seconds(figures.started.time_since_epoch()));
+  if (auto* file = std::fopen("/proc/self/statm", "re")) {
+    unsigned long total = 0;
+    unsigned long resident = 0;
+    if (std::fscanf(file, "%lu %lu", &total, &resident) == 2)
+      to.one("process_resident_memory_bytes", "gauge",
+             "Memory in use, pages of mapped files included.",
+             resident * static_cast<unsigned long>(::sysconf(_SC_PAGESIZE)));
+    std::fclose(file);
+  }
+  std::error_code ec;
+  std::filesystem::directory_iterator descriptors{"/proc/self/fd", ec};
+  if (!ec)
+    to.one("process_open_fds", "gauge", "Open file descriptors.",
+           std::distance(begin(descriptors), end(descriptors)));
+}
+
+} // namespace
+
+std::string render_metrics(const node_figures& figures) {
+  std::string out;
+  writer to{out};
+  render_process(to, figures);
+  render_journal(to, figures);
+  render_queues(to, figures);
+  render_worker(to, figures);
+  return out;
+}
+
+} // namespace muster

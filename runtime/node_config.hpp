@@ -1,0 +1,101 @@
+#pragma once
+
+#include "actors/local_node.hpp"
+#include "persistence/expected.hpp"
+#include "runtime/cli.hpp"
+#include "runtime/gateway.hpp"
+#include "runtime/logging.hpp"
+
+#include <caf/actor_system_config.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace muster {
+
+/// What a node is told to be, checked.
+struct node_settings {
+  bool manager = true;
+  bool worker = true;
+  /// Empty: kept in the data directory, or made up.
+  std::string name;
+  std::filesystem::path data_dir;
+  gateway_options http;
+  std::string node_address;
+  std::uint16_t node_port = 0;
+  bool strict_ports = false;
+  bool insecure = false;
+  worker_options worker_settings;
+  journal_options journal;
+  std::map<std::string, std::vector<std::string>> exec_handlers;
+  std::size_t max_result = 0;
+  millis drain_timeout{0};
+  log_level level = log_level::info;
+  bool json_log = false;
+};
+
+/// The settings of `muster node`: flags over the file given by `--config-file`
+/// over defaults, by CAF's own machinery; CAF's own settings are there too.
+class node_config : public caf::actor_system_config {
+public:
+  node_config();
+
+  /// Reads flags and file. The error is one sentence.
+  [[nodiscard]] expected<void> read(arguments args);
+
+  /// Checks what was read.
+  [[nodiscard]] expected<node_settings> settings() const;
+
+  /// True if a flag asked for text only, which was printed.
+  [[nodiscard]] bool only_printed() const noexcept {
+    return cli_helptext_printed;
+  }
+
+  /// For `muster node --help`.
+  [[nodiscard]] static std::string help();
+
+private:
+  struct raw_settings {
+    std::string roles = "manager,worker";
+    std::string name;
+    std::string data_dir = "./muster-data";
+    std::string http_address = "127.0.0.1";
+    std::uint16_t http_port = 8420;
+    std::string node_address = "127.0.0.1";
+    std::uint16_t node_port = 8421;
+    bool strict_ports = false;
+    bool insecure = false;
+    std::string join;
+    std::uint32_t concurrency = 0;
+    std::string queues;
+    std::string handlers;
+    std::string lease_ttl = "30s";
+    std::string heartbeat = "0";
+    std::string drain_timeout = "30s";
+    std::string log_level = "info";
+    std::string log_format = "text";
+    std::string map_size = "1TiB";
+    std::string segment_size = "32MiB";
+    std::string snapshot_bytes = "48MiB";
+    std::string store_reserve = "0";
+    std::string disk_reserve = "0";
+    std::string commit_interval = "100ms";
+    std::string max_payload = "16MiB";
+    std::string max_result = "16MiB";
+    std::string max_batch_body = "32MiB";
+    std::uint32_t http_threads = 1;
+    std::uint32_t max_connections = 10'000;
+  };
+
+  [[nodiscard]] expected<void> read_exec(node_settings& to) const;
+
+  raw_settings raw_;
+};
+
+/// Whether an address can be reached from this machine only.
+[[nodiscard]] bool is_loopback(const std::string& address);
+
+} // namespace muster
