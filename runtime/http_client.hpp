@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/spawn.hpp"
 #include "persistence/expected.hpp"
 #include "persistence/job.hpp"
 #include "runtime/reply_parser.hpp"
@@ -44,9 +45,6 @@ public:
   /// Does not connect yet. `host` is a name or an address, without brackets.
   http_client(std::string host, std::uint16_t port,
               http_client_options options = {});
-  ~http_client();
-  http_client(http_client&& other) noexcept;
-  http_client& operator=(http_client&& other) noexcept;
 
   /// Sends a request and waits for its reply, whatever its status. `Host` and
   /// `Content-Length` are added. If the server has closed the kept connection
@@ -92,7 +90,7 @@ private:
   std::string host_;
   std::uint16_t port_;
   http_client_options options_;
-  int fd_ = -1;
+  descriptor socket_;
 };
 
 } // namespace muster

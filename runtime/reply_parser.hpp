@@ -50,10 +50,10 @@ parse_reply_head(std::string_view bytes,
 class chunk_decoder {
 public:
   /// Appends what `bytes` hold of the body to `out`. Returns how many bytes
-  /// were used: fewer than given only at the body's end. Fails with `malformed`,
-  /// or with `result_too_large` when `out` would exceed `limit`.
-  [[nodiscard]] expected<std::size_t>
-  feed(std::string_view bytes, std::string& out, std::size_t limit);
+  /// were used: fewer than given only at the body's end. Fails with
+  /// `malformed`, or with `result_too_large` when `out` would exceed `limit`.
+  [[nodiscard]] expected<std::size_t> feed(std::string_view bytes,
+                                           std::string& out, std::size_t limit);
 
   [[nodiscard]] bool done() const noexcept {
     return state_ == state::done;
