@@ -47,6 +47,15 @@ credit_to_grant(std::uint32_t concurrency, std::uint32_t target,
   return held < concurrency || missing >= worthwhile ? missing : 0;
 }
 
+/// Whether credit must be taken back, since attempts take longer than when it
+/// was granted. Long attempts allow no excess at all: what is leased here
+/// beyond one for each thread, another worker could have begun.
+[[nodiscard]] constexpr bool is_excessive(std::uint32_t concurrency,
+                                          std::uint32_t target,
+                                          std::uint32_t held) noexcept {
+  return held > (target > concurrency ? 2 * target : target);
+}
+
 /// The mean run time of the latest attempts, some 30 of them.
 class run_time_mean {
 public:

@@ -220,8 +220,7 @@ void worker_state::grant(const job_runner::figures& figures) {
   auto backlog = figures.finished + static_cast<std::uint32_t>(outbox_.size());
   auto held = figures.waiting + figures.running
               + (backlog > 2 * threads ? backlog - 2 * threads : 0);
-  if (credit_ > 2 * target + 16) {
-    // Attempts take longer than when it was granted: take the excess back.
+  if (credit_ > 0 && is_excessive(threads, target, held + credit_)) {
     credit_ = target > held ? target - held : 0;
     tell(self_, manager_, grant_credit{credit_, true});
   } else if (auto more = credit_to_grant(threads, target, held + credit_)) {

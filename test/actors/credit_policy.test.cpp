@@ -54,6 +54,22 @@ TEST_CASE("credit is granted when threads would idle or when it is worth it") {
   CHECK(credit_to_grant(4, target, held) == granted);
 }
 
+TEST_CASE("credit is taken back when attempts take longer than before") {
+  // target, held, excessive; with 4 threads.
+  auto [target, held, excessive]
+    = GENERATE(table<std::uint32_t, std::uint32_t, bool>({
+      {1'024, 1'024, false},
+      {600, 1'024, false},
+      {500, 1'024, true},
+      {5, 10, false},
+      {4, 4, false},
+      {4, 5, true},
+      {3, 4, true},
+    }));
+  CAPTURE(target, held);
+  CHECK(is_excessive(4, target, held) == excessive);
+}
+
 TEST_CASE("the mean follows what was measured") {
   run_time_mean mean;
   CHECK(mean.value(microseconds{500}) == std::nullopt);

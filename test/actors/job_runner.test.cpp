@@ -82,7 +82,8 @@ struct fixture {
   }
 
   handler_counters counters(std::string_view name) {
-    for (auto& entry : metrics->read().handlers)
+    auto all = metrics->read();
+    for (auto& entry : all.handlers)
       if (entry.handler == name)
         return entry;
     return {};

@@ -1,0 +1,342 @@
+#include "actors/worker_actor.hpp"
+
+#include "node_fixture.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <mutex>
+
+using namespace muster;
+using namespace std::chrono_literals;
+using muster::test::eventually;
+using muster::test::next;
+
+namespace {
+
+// A worker whose manager the test plays.
+struct fixture {
+  explicit fixture(std::uint32_t concurrency = 2) {
+    add_builtin_handlers(*handlers);
+    metrics = std::make_shared<worker_metrics>(handlers);
+    worker_actor_options options;
+    options.settings.name = "w";
+    options.settings.incarnation = "1";
+    options.settings.concurrency = concurrency;
+    options.settings.lease_ttl = 600ms;
+    options.settings.heartbeat = 200ms;
+    options.metrics = metrics;
+    options.locate_manager = [this] {
+      std::lock_guard guard{mutex};
+      return published;
+    };
+    options.on_runner = [this](std::shared_ptr<job_runner> given) {
+      runner = std::move(given);
+    };
+    publish(*manager);
+    worker = spawn_actor<worker_state>(system, options);
+    caf::scoped_actor self{system};
+    self->request(worker, 10s, start_child{})
+      .receive([] {}, [](const caf::error& err) { FAIL(to_string(err)); });
+  }
+
+  ~fixture() {
+    publish(nullptr);
+    caf::scoped_actor self{system};
+    self->monitor(worker);
+    caf::anon_send_exit(worker, caf::exit_reason::user_shutdown);
+    CHECK(next<caf::down_msg>(self));
+    CHECK(runner->wait_until_ended(10s));
+  }
+
+  void publish(caf::actor handle) {
+    std::lock_guard guard{mutex};
+    published = std::move(handle);
+  }
+
+  void publish(caf::scoped_actor& self) {
+    publish(caf::actor{self});
+  }
+
+  // The worker's registration, accepted; then what it grants.
+  std::uint32_t accept() {
+    registration = next<register_worker>(*manager).value_or(register_worker{});
+    tell_worker(worker_accepted{});
+    auto grant = next<grant_credit>(*manager);
+    return grant ? grant->more : 0;
+  }
+
+  template <class T>
+  void tell_worker(T msg) {
+    (*manager)->send(worker, std::move(msg));
+  }
+
+  lease_token lease(std::string handler, std::string payload = {},
+                    millis timeout = 60s) {
+    leased_job job;
+    job.token = {job_id{++last_id}, 1};
+    job.handler = std::move(handler);
+    job.payload = std::move(payload);
+    job.timeout = timeout;
+    tell_worker(lease_batch{{job}});
+    return job.token;
+  }
+
+  std::optional<outcome_batch> outcomes() {
+    return next<outcome_batch>(*manager);
+  }
+
+  void acknowledge(const outcome_batch& batch) {
+    tell_worker(outcome_ack{
+      batch.number, errc::none,
+      std::vector<settle_status>(batch.items.size(), settle_status::ok)});
+  }
+
+  // A drain whose end the test waits for.
+  void drain(millis limit) {
+    client->send(worker, drain_worker{limit});
+  }
+
+  test::system_config config;
+  caf::actor_system system{config};
+  std::shared_ptr<handler_registry> handlers
+    = std::make_shared<handler_registry>();
+  std::shared_ptr<worker_metrics> metrics;
+  std::unique_ptr<caf::scoped_actor> manager
+    = std::make_unique<caf::scoped_actor>(system);
+  caf::scoped_actor client{system};
+  std::mutex mutex;
+  caf::actor published;
+  std::shared_ptr<job_runner> runner;
+  caf::actor worker;
+  register_worker registration;
+  std::uint64_t last_id = 0;
+};
+
+} // namespace
+
+TEST_CASE("a worker registers and asks for one lease for each thread") {
+  fixture fix{3};
+  CHECK(fix.accept() == 3);
+  CHECK(fix.registration.name == "w");
+  CHECK(fix.registration.incarnation == "1");
+  CHECK(fix.registration.concurrency == 3);
+  CHECK(fix.registration.lease_ttl == 600ms);
+  CHECK(fix.registration.held.empty());
+}
+
+TEST_CASE("a worker runs what it gets and reports it until acknowledged") {
+  fixture fix;
+  fix.accept();
+  auto token = fix.lease("echo", "hello");
+  auto batch = fix.outcomes();
+  REQUIRE(batch);
+  REQUIRE(batch->items.size() == 1);
+  CHECK(batch->items[0].token == token);
+  CHECK(batch->items[0].text == "hello");
+  // Refused for now: it comes again, under the same number.
+  fix.tell_worker(outcome_ack{batch->number, errc::busy, {}});
+  auto again = fix.outcomes();
+  REQUIRE(again);
+  CHECK(again->number == batch->number);
+  fix.acknowledge(*again);
+  CHECK(eventually([&] {
+    return fix.metrics->read().outcomes_acknowledged == 1;
+  }));
+  CHECK(fix.metrics->read().outcome_batches_resent == 1);
+}
+
+TEST_CASE("short jobs raise a worker's credit, long ones do not") {
+  fixture fix;
+  fix.accept();
+  // What the worker may hold at once, as far as the manager can tell.
+  std::uint32_t most = 0;
+  for (int i = 0; i < 50; ++i) {
+    fix.lease("echo");
+    auto batch = fix.outcomes();
+    REQUIRE(batch);
+    fix.acknowledge(*batch);
+    if (auto grant = next<grant_credit>(*fix.manager, 10ms))
+      most = std::max(most, grant->more);
+  }
+  CHECK(most > 100);
+  // Now they take their time: the excess is taken back.
+  fix.lease("sleep", "10s");
+  fix.lease("sleep", "10s");
+  auto replaced = false;
+  CHECK(eventually([&] {
+    auto grant = next<grant_credit>(*fix.manager, 10ms);
+    replaced = grant && grant->replace && grant->more == 0;
+    return replaced;
+  }));
+}
+
+TEST_CASE("leases that wait behind long jobs are handed back") {
+  fixture fix{1};
+  fix.accept();
+  fix.lease("sleep", "10s");
+  auto waiting = fix.lease("echo");
+  auto batch = fix.outcomes();
+  REQUIRE(batch);
+  REQUIRE(batch->items.size() == 1);
+  CHECK(batch->items[0].token == waiting);
+  CHECK(batch->items[0].kind == outcome_kind::released);
+}
+
+TEST_CASE("heartbeats extend every lease: running, waiting, not recorded") {
+  fixture fix{1};
+  fix.accept();
+  auto finished = fix.lease("echo");
+  REQUIRE(fix.outcomes());
+  auto running = fix.lease("sleep", "10s");
+  auto waiting = fix.lease("echo");
+  auto has_all = [&](const worker_heartbeat& beat) {
+    auto holds = [&beat](lease_token token) {
+      return std::any_of(beat.leases.begin(), beat.leases.end(),
+                         [token](auto& lease) { return lease.token == token; });
+    };
+    return holds(finished) && holds(running) && holds(waiting);
+  };
+  CHECK(eventually([&] {
+    auto beat = next<worker_heartbeat>(*fix.manager);
+    return beat && has_all(*beat) && beat->load.running == 1;
+  }));
+}
+
+TEST_CASE("progress is told soon") {
+  fixture fix;
+  fix.accept();
+  auto token = fix.lease("sleep", "10s");
+  std::string progress;
+  CHECK(eventually([&] {
+    auto beat = next<worker_heartbeat>(*fix.manager);
+    for (auto& lease : beat->leases)
+      if (lease.token == token && lease.progress)
+        progress = *lease.progress;
+    return !progress.empty();
+  }));
+  CHECK(progress == "1s of 10s");
+}
+
+TEST_CASE("a revoked lease stops its handler and has no outcome") {
+  fixture fix{1};
+  fix.accept();
+  auto running = fix.lease("sleep", "10s");
+  auto next_one = fix.lease("echo");
+  fix.tell_worker(revoke_leases{{{running, errc::cancelled}}});
+  auto batch = fix.outcomes();
+  REQUIRE(batch);
+  REQUIRE(batch->items.size() == 1);
+  CHECK(batch->items[0].token == next_one);
+}
+
+TEST_CASE("an attempt that exceeds its time is reported as such") {
+  fixture fix;
+  fix.accept();
+  fix.lease("sleep", "10s", 20ms);
+  auto batch = fix.outcomes();
+  REQUIRE(batch);
+  CHECK(batch->items.at(0).kind == outcome_kind::timed_out);
+}
+
+TEST_CASE("a worker finds its manager's successor and presents its leases") {
+  fixture fix{2};
+  fix.accept();
+  auto unrecorded = fix.lease("echo", "precious");
+  REQUIRE(fix.outcomes());
+  auto running = fix.lease("sleep", "10s");
+  REQUIRE(eventually([&] { return fix.runner->look().running == 1; }));
+  // The manager dies; for a while there is none.
+  fix.publish(nullptr);
+  fix.manager = std::make_unique<caf::scoped_actor>(fix.system);
+  std::this_thread::sleep_for(100ms);
+  fix.publish(*fix.manager);
+  auto again = next<register_worker>(*fix.manager);
+  REQUIRE(again);
+  CHECK(again->incarnation == "1");
+  CHECK(again->held == std::vector{unrecorded, running});
+  CHECK(again->credit == 0);
+  fix.tell_worker(worker_accepted{});
+  auto batch = fix.outcomes();
+  REQUIRE(batch);
+  CHECK(batch->items.at(0).text == "precious");
+}
+
+TEST_CASE("a worker that is not known registers again") {
+  fixture fix;
+  fix.accept();
+  fix.tell_worker(register_again{});
+  CHECK(next<register_worker>(*fix.manager));
+}
+
+TEST_CASE("a worker that is refused for now tries again") {
+  fixture fix;
+  REQUIRE(next<register_worker>(*fix.manager));
+  fix.tell_worker(worker_refused{errc::busy, "later"});
+  CHECK(next<register_worker>(*fix.manager));
+}
+
+TEST_CASE("a worker that is refused for good ends with the reason") {
+  fixture fix;
+  REQUIRE(next<register_worker>(*fix.manager));
+  fix.client->monitor(fix.worker);
+  fix.tell_worker(worker_refused{errc::invalid_argument, "name: no"});
+  auto down = next<caf::down_msg>(fix.client);
+  REQUIRE(down);
+  CHECK(from_caf(down->reason) == error{errc::invalid_argument, "name: no"});
+}
+
+TEST_CASE("a drain hands back what waits and lets finish what runs") {
+  fixture fix{1};
+  fix.accept();
+  auto running = fix.lease("sleep", "300ms");
+  REQUIRE(eventually([&] { return fix.runner->look().running == 1; }));
+  auto waiting = fix.lease("echo");
+  REQUIRE(eventually([&] { return fix.runner->look().waiting == 1; }));
+  auto handle = std::async(std::launch::async, [&] {
+    auto done = false;
+    caf::scoped_actor self{fix.system};
+    self->request(fix.worker, 30s, drain_worker{10s})
+      .receive([&] { done = true; }, [](const caf::error&) {});
+    return done;
+  });
+  REQUIRE(next<stop_leasing>(*fix.manager));
+  // One that was under way.
+  auto late = fix.lease("echo");
+  fix.tell_worker(leasing_stopped{});
+  std::map<lease_token, outcome_kind> outcomes;
+  while (outcomes.size() < 3) {
+    auto batch = fix.outcomes();
+    REQUIRE(batch);
+    for (auto& item : batch->items)
+      outcomes[item.token] = item.kind;
+    // Not over before all is acknowledged.
+    CHECK(handle.wait_for(0ms) == std::future_status::timeout);
+    fix.acknowledge(*batch);
+  }
+  CHECK(outcomes[running] == outcome_kind::succeeded);
+  CHECK(outcomes[waiting] == outcome_kind::released);
+  CHECK(outcomes[late] == outcome_kind::released);
+  CHECK(handle.get());
+}
+
+TEST_CASE("a drain whose time is over hands back what runs") {
+  fixture fix{1};
+  fix.accept();
+  auto running = fix.lease("sleep", "1h");
+  REQUIRE(eventually([&] { return fix.runner->look().running == 1; }));
+  fix.drain(50ms);
+  REQUIRE(next<stop_leasing>(*fix.manager));
+  fix.tell_worker(leasing_stopped{});
+  auto batch = fix.outcomes();
+  REQUIRE(batch);
+  CHECK(batch->items.at(0).token == running);
+  CHECK(batch->items.at(0).kind == outcome_kind::released);
+}
+
+TEST_CASE("a worker that is ended stops its handlers") {
+  fixture fix{1};
+  fix.accept();
+  fix.lease("sleep", "1h");
+  REQUIRE(eventually([&] { return fix.runner->look().running == 1; }));
+  // The fixture's end waits for the threads.
+}
