@@ -34,9 +34,10 @@ bool wants_help(arguments args) {
 
 std::string describe_option_error(const caf::error& err) {
   auto text = to_string(err.context());
-  // A message of one string prints as ("text").
-  if (text.starts_with("(\"") && text.ends_with("\")"))
-    text = text.substr(2, text.size() - 4);
+  // A message of one string prints as message("text").
+  constexpr std::string_view begin = "message(\"";
+  if (text.starts_with(begin) && text.ends_with("\")"))
+    text = text.substr(begin.size(), text.size() - begin.size() - 2);
   if (err.category() == caf::type_id_v<caf::pec>) {
     switch (static_cast<caf::pec>(err.code())) {
       case caf::pec::not_an_option:

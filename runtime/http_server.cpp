@@ -158,6 +158,9 @@ void mailbox::drain() {
 
 // -- one connection -----------------------------------------------------------
 
+// g++ 12 destroys some temporaries of a co_await expression twice: what is
+// passed to a coroutine here is a reference to a variable, or trivial.
+
 class connection : public std::enable_shared_from_this<connection> {
 public:
   connection(worker& home, tcp::socket socket);
@@ -180,9 +183,9 @@ private:
   asio::awaitable<error_code> read_more(std::size_t size);
   asio::awaitable<bool> serve_one();
   asio::awaitable<bool> refuse(error_code ec);
-  asio::awaitable<bool> respond(http_response response, bool keep_alive,
+  asio::awaitable<bool> respond(http_response& response, bool keep_alive,
                                 bool head);
-  asio::awaitable<void> wait_for(const std::shared_ptr<reply_slot>& slot);
+  asio::awaitable<void> wait_for(reply_slot* slot);
   asio::awaitable<void> linger();
   void render_head(const http_response& response, bool keep_alive);
   [[nodiscard]] bool client_is_there();
@@ -411,7 +414,7 @@ asio::awaitable<bool> connection::refuse(error_code ec) {
   else
     co_return false;
   home_.state->metrics.record("none", "none", response.status, 0);
-  (void) co_await respond(std::move(response), false, false);
+  (void) co_await respond(response, false, false);
   co_await linger();
   co_return false;
 }
@@ -478,7 +481,7 @@ asio::awaitable<bool> connection::serve_one() {
     auto keep = !has_body && message.keep_alive();
     if (!has_body)
       (void) co_await read_body(p);
-    auto ok = co_await respond(std::move(*early), keep, head);
+    auto ok = co_await respond(*early, keep, head);
     if (!keep)
       co_await linger();
     co_return ok && keep;
@@ -522,7 +525,7 @@ asio::awaitable<bool> connection::serve_one() {
     }
   }
   if (!slot->arrived())
-    co_await wait_for(slot);
+    co_await wait_for(slot.get());
   slot_.reset();
   auto& response = slot->response();
   auto micros = std::chrono::duration_cast<std::chrono::microseconds>(
@@ -530,17 +533,16 @@ asio::awaitable<bool> connection::serve_one() {
                   .count();
   state.metrics.record(match.found->path, method, response.status,
                        static_cast<std::uint64_t>(micros));
-  co_return co_await respond(std::move(response), keep_alive, head);
+  co_return co_await respond(response, keep_alive, head);
 }
 
-asio::awaitable<void>
-connection::wait_for(const std::shared_ptr<reply_slot>& slot) {
+asio::awaitable<void> connection::wait_for(reply_slot* slot) {
+  auto initiation = [slot](auto handler) {
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    slot->on_arrival([shared] { std::move (*shared)(); });
+  };
   co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
-    [slot](auto handler) {
-      auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-      slot->on_arrival([shared] { std::move (*shared)(); });
-    },
-    asio::use_awaitable);
+    initiation, asio::use_awaitable);
 }
 
 void connection::render_head(const http_response& response, bool keep_alive) {
@@ -559,7 +561,7 @@ void connection::render_head(const http_response& response, bool keep_alive) {
 }
 
 /// Writes an answer; returns whether the connection goes on.
-asio::awaitable<bool> connection::respond(http_response response,
+asio::awaitable<bool> connection::respond(http_response& response,
                                           bool keep_alive, bool head) {
   keep_alive = keep_alive && !home_.state->draining;
   enter(phase::writing);
