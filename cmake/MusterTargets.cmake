@@ -9,6 +9,10 @@ function(muster_options target)
             -Wshadow
             -Wno-missing-field-initializers
             $<$<BOOL:${MUSTER_WARNINGS_AS_ERRORS}>:-Werror>)
+  if(CCACHE_PROGRAM AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # Lets ccache see which precompiled header was used.
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
+  endif()
   if(MUSTER_SANITIZE)
     target_compile_options(${target} PUBLIC -fsanitize=${MUSTER_SANITIZE}
                                             -fno-omit-frame-pointer)
