@@ -1,9 +1,8 @@
 #include "runtime/cli.hpp"
 
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <exception>
+#include <string>
 #include <string_view>
 
 namespace {
@@ -11,6 +10,7 @@ namespace {
 using muster::arguments;
 
 struct command {
+  /// Ends with a zero, like `purpose`.
   std::string_view name;
   std::string_view purpose;
   int (*run)(arguments);
@@ -27,9 +27,13 @@ constexpr command commands[] = {
 };
 
 void print_overview() {
-  fmt::print("muster COMMAND [--help] [--SETTING=VALUE ...]\n\n");
+  std::puts("Muster keeps jobs until they are done.\n\n"
+            "usage: muster COMMAND [--SETTING=VALUE ...] [ARGUMENT ...]\n");
   for (auto& each : commands)
-    fmt::print("  {:<8} {}\n", each.name, each.purpose);
+    std::printf("  %-8s %s\n", each.name.data(), each.purpose.data());
+  std::puts("\n'muster COMMAND --help' tells more. A first job:\n\n"
+            "  muster node &\n"
+            "  echo hello | muster enqueue --handler=echo --wait greetings");
 }
 
 } // namespace
@@ -48,11 +52,11 @@ int main(int argc, char** argv) {
     try {
       return each.run({argv + 2, argv + argc});
     } catch (const std::exception& e) {
-      fmt::print(stderr, "muster {}: {}\n", name, e.what());
+      std::fprintf(stderr, "muster %s: %s\n", each.name.data(), e.what());
       return 1;
     }
   }
-  fmt::print(stderr, "muster: unknown command '{}' (see 'muster help')\n",
-             name);
+  std::fprintf(stderr, "muster: unknown command '%s' (see 'muster help')\n",
+               std::string{name}.c_str());
   return 2;
 }
