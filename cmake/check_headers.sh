@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=$(cd "${1:?usage: check_headers.sh BUILD_DIR}" && pwd)
+launcher=$(command -v ccache || true)
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 
 # The compiler and its flags for the sources of folder $1.
@@ -28,14 +29,14 @@ compile() {
   mkdir -p "$(dirname "$source")"
   echo "#include \"$header\"" >"$source"
   # shellcheck disable=SC2086 # flags, as CMake quotes them for a shell
-  eval $compiler -O0 -g0 -o "'$source.o'" -c "'$source'" || {
+  eval $launcher $compiler -O0 -g0 -o "'$source.o'" -c "'$source'" || {
     echo "$header does not compile alone"
     return 1
   }
   rm -f "$source.o"
 }
 export -f compile
-export build
+export build launcher
 
 failed=0
 for layer in persistence actors runtime; do
