@@ -2,16 +2,21 @@
 
 #include "persistence/store_tables.hpp"
 
+#include <fmt/format.h>
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace muster {
 
@@ -84,11 +89,21 @@ bool read_head(int fd, off_t offset, file_head& head) {
   return (flags & meta_page_flag) != 0 && head.magic == lmdb_magic;
 }
 
-expected<void> check_file(const std::filesystem::path& path) {
+/// The pages that a file lacks at its end. They may be free ones that LMDB
+/// never wrote; `check_tail` finds out.
+struct missing_tail {
+  std::uint64_t file_size = 0;
+  std::uint64_t first_page = 0;
+  std::uint64_t last_page = 0;
+  std::uint64_t page_size = 0;
+};
+
+expected<std::optional<missing_tail>>
+check_file(const std::filesystem::path& path) {
   descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) {
     if (errno == ENOENT)
-      return {};
+      return std::nullopt;
     return fail_with(errc::io_error,
                      "cannot open " + path.string() + ": "
                        + system_text(errno));
@@ -99,7 +114,7 @@ expected<void> check_file(const std::filesystem::path& path) {
                      path.string() + " is not a regular file");
   // Left by a process that died while it made the file.
   if (info.st_size == 0)
-    return {};
+    return std::nullopt;
   file_head first{};
   if (!read_head(file.fd, 0, first))
     return fail_with(errc::store_foreign, path.string() + " is not a store");
@@ -113,14 +128,10 @@ expected<void> check_file(const std::filesystem::path& path) {
     return fail_with(errc::store_corrupt,
                      path.string() + " is damaged: its second page is no head");
   auto& newest = first.transaction >= second.transaction ? first : second;
-  // A new environment has no data page yet: its last page is the second head.
-  auto needed = (newest.last_page + 1) * page_size;
-  if (newest.transaction > 0 && needed > static_cast<std::uint64_t>(info.st_size))
-    return fail_with(errc::store_corrupt,
-                     path.string() + " is cut short: it should have "
-                       + std::to_string(needed) + " bytes and has "
-                       + std::to_string(info.st_size));
-  return {};
+  auto size = static_cast<std::uint64_t>(info.st_size);
+  if (newest.transaction == 0 || (newest.last_page + 1) * page_size <= size)
+    return std::nullopt;
+  return missing_tail{size, size / page_size, newest.last_page, page_size};
 }
 
 expected<int> lock_directory(const std::filesystem::path& dir) {
@@ -199,6 +210,29 @@ expected<bool> check_contents(store::impl& db, const std::string& path) {
   return false;
 }
 
+bool resize(const std::filesystem::path& path, std::uint64_t size) {
+  return ::truncate(path.c_str(), static_cast<off_t>(size)) == 0;
+}
+
+/// Whether every page that the file lacked is a free one. The file has been
+/// made long enough, with zeros, so that LMDB can look.
+bool check_tail(const store::impl& db, const missing_tail& tail) {
+  scoped_transaction scope{db.env, MDB_RDONLY};
+  std::vector<bool> free(tail.last_page - tail.first_page + 1);
+  // Table 0 lists free pages: each value is a count and so many numbers.
+  constexpr MDB_dbi free_list = 0;
+  lmdb::cursor pos{scope.txn, free_list};
+  for (bool more = pos.first(); more; more = pos.next()) {
+    std::vector<std::size_t> numbers(pos.value().size() / sizeof(std::size_t));
+    std::memcpy(numbers.data(), pos.value().data(),
+                numbers.size() * sizeof(std::size_t));
+    for (std::size_t i = 1; i < numbers.size() && i <= numbers[0]; ++i)
+      if (numbers[i] >= tail.first_page && numbers[i] <= tail.last_page)
+        free[numbers[i] - tail.first_page] = true;
+  }
+  return std::find(free.begin(), free.end(), false) == free.end();
+}
+
 /// Opens every table; makes those that do not exist.
 void open_tables(store::impl& db, bool fresh) {
   scoped_transaction scope{db.env, 0};
@@ -257,8 +291,17 @@ expected<std::unique_ptr<store>> store::open(const store_options& options) {
     db->lock = *fd;
   else
     return tl::unexpected{std::move(fd.error())};
-  if (auto ok = check_file(path); !ok)
-    return tl::unexpected{std::move(ok.error())};
+  auto tail = check_file(path);
+  if (!tail)
+    return tl::unexpected{std::move(tail.error())};
+  auto& missing = *tail;
+  auto restore = [&path, &missing] {
+    if (missing)
+      (void) resize(path, missing->file_size);
+  };
+  if (missing && !resize(path, (missing->last_page + 1) * missing->page_size))
+    return fail_with(errc::io_error, "cannot write " + path.string() + ": "
+                                       + system_text(errno));
   try {
     auto text = "cannot open " + path.string();
     lmdb::check(mdb_env_create(&db->env), text);
@@ -270,11 +313,24 @@ expected<std::unique_ptr<store>> store::open(const store_options& options) {
                 text);
     int dead = 0;
     lmdb::check(mdb_reader_check(db->env, &dead), text);
+    if (missing && !check_tail(*db, *missing)) {
+      restore();
+      return fail_with(errc::store_corrupt,
+                       fmt::format("{} is cut short: it should have {} bytes "
+                                   "and has {}",
+                                   path.string(),
+                                   (missing->last_page + 1)
+                                     * missing->page_size,
+                                   missing->file_size));
+    }
     auto fresh = check_contents(*db, path.string());
-    if (!fresh)
+    if (!fresh) {
+      restore();
       return tl::unexpected{std::move(fresh.error())};
+    }
     open_tables(*db, *fresh);
   } catch (lmdb::failure& failed) {
+    restore();
     return tl::unexpected{std::move(failed.reason)};
   }
   return std::unique_ptr<store>{new store{std::move(db)}};
