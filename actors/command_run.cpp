@@ -181,9 +181,9 @@ private:
       if (verdict_)
         return;
       if (bytes.size() > spec_.max_output - output_.size()) {
-        end_with({errc::result_too_large,
-                  "the command wrote more than "
-                    + std::to_string(spec_.max_output) + " bytes"});
+        end_with({errc::result_too_large, "the command wrote more than "
+                                            + std::to_string(spec_.max_output)
+                                            + " bytes"});
         return;
       }
       output_.append(bytes);

@@ -30,9 +30,8 @@ std::vector<std::string> inherited_environment() {
 
 std::vector<std::string> environment_of(std::vector<std::string> base,
                                         const leased_job& job) {
-  std::array<std::string, 3> values{to_string(job.token.id),
-                                    std::to_string(job.token.attempt),
-                                    job.queue};
+  std::array<std::string, 3> values{
+    to_string(job.token.id), std::to_string(job.token.attempt), job.queue};
   for (std::size_t i = 0; i < values.size(); ++i)
     base.push_back(std::string{added_names[i]} + values[i]);
   return base;
@@ -43,9 +42,8 @@ std::vector<std::string> environment_of(std::vector<std::string> base,
 handler_function make_exec_handler(exec_handler_options options) {
   // Reading `environ` while somebody calls setenv is a race: read it once, when
   // handlers are set up.
-  return [options = std::move(options),
-          base = inherited_environment()](job_context& ctx)
-           -> expected<std::string> {
+  return [options = std::move(options), base = inherited_environment()](
+           job_context& ctx) -> expected<std::string> {
     if (options.command.empty() || options.command.front().empty())
       return fail_with(errc::invalid_argument, "the command names no program");
     command_spec spec;

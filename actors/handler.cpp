@@ -1,5 +1,7 @@
 #include "actors/handler.hpp"
 
+#include "actors/utf8.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -19,9 +21,7 @@ bool job_context::wait_for(millis duration) {
 }
 
 void job_context::progress(std::string text) {
-  if (text.size() > limits::text)
-    text.resize(limits::text);
-  control_->set_progress(std::move(text));
+  control_->set_progress(clean_text(text));
 }
 
 expected<void> handler_registry::add(std::string name, handler_function fn) {

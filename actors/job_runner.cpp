@@ -30,12 +30,6 @@ bool is_permanent(errc code) noexcept {
          || code == errc::result_too_large;
 }
 
-std::string clean_text(std::string_view text) {
-  auto cleaned = clean_utf8(utf8_head(text, limits::text));
-  cleaned.resize(utf8_head(cleaned, limits::text).size());
-  return cleaned;
-}
-
 // One thread and the attempt that it runs. Guarded by the state's mutex but for
 // `control`, and for `job`, which the thread alone changes, under the mutex.
 struct slot {
@@ -167,9 +161,8 @@ struct job_runner::shared_state
       out.kind = outcome_kind::released;
       return out;
     }
-    out.kind = reason == stop_reason::timed_out
-                 ? outcome_kind::timed_out
-                 : outcome_kind::failed;
+    out.kind = reason == stop_reason::timed_out ? outcome_kind::timed_out
+                                                : outcome_kind::failed;
     out.text = clean_text(result.error().message);
     out.retry = !is_permanent(result.error().code);
     return out;
@@ -413,9 +406,8 @@ void job_runner::check(clock::time_point now) {
     ++replaced;
   }
   if (replaced > 0) {
-    std::erase_if(st.slots, [](auto& own) {
-      return own->now == slot::phase::abandoned;
-    });
+    std::erase_if(st.slots,
+                  [](auto& own) { return own->now == slot::phase::abandoned; });
     for (std::size_t i = 0; i < replaced; ++i)
       st.start_thread();
   }
@@ -439,8 +431,7 @@ void job_runner::shutdown() {
 bool job_runner::wait_until_ended(clock::duration limit) {
   auto& st = *state_;
   std::unique_lock guard{st.mutex};
-  return st.all_ended.wait_for(guard, limit,
-                               [&st] { return st.threads == 0; });
+  return st.all_ended.wait_for(guard, limit, [&st] { return st.threads == 0; });
 }
 
 } // namespace muster

@@ -23,7 +23,8 @@ constexpr std::chrono::minutes journal_start_limit{60};
 constexpr std::chrono::minutes journal_shutdown{2};
 constexpr std::chrono::minutes stop_limit{3};
 constexpr millis drain_margin{10'000};
-constexpr millis thread_limit{2'000};
+// Longer than an external command may take to end when it is asked to.
+constexpr millis thread_limit{5'000};
 
 std::string random_incarnation() {
   std::random_device device;
@@ -35,9 +36,8 @@ std::string random_incarnation() {
 }
 
 expected<void> validate(const local_node_options& options) {
-  auto invalid = [](const char* text) {
-    return fail_with(errc::invalid_argument, text);
-  };
+  auto invalid
+    = [](const char* text) { return fail_with(errc::invalid_argument, text); };
   if (!options.manager && !options.worker)
     return invalid("roles: a node is a manager, a worker, or both");
   if (options.manager)
@@ -112,12 +112,12 @@ struct local_node::impl {
 
   child_specification journal_child() {
     journal_actor_options opts{options.journal, port};
-    opts.journal.on_revoked = [feed = revocations,
-                               next = options.journal.on_revoked](auto leases) {
-      feed->publish(leases);
-      if (next)
-        next(std::move(leases));
-    };
+    opts.journal.on_revoked
+      = [feed = revocations, next = options.journal.on_revoked](auto leases) {
+          feed->publish(leases);
+          if (next)
+            next(std::move(leases));
+        };
     child_specification spec;
     spec.id = "journal";
     spec.start = [opts](caf::actor_system& sys) -> expected<caf::actor> {
@@ -180,8 +180,7 @@ struct local_node::impl {
     caf::scoped_actor self{system};
     self->monitor(supervisor);
     self->send(supervisor, stop_children{});
-    self->receive([](const caf::down_msg&) {},
-                  caf::after(stop_limit) >> [] {});
+    self->receive([](const caf::down_msg&) {}, caf::after(stop_limit) >> [] {});
     supervisor = nullptr;
     runners->wait_until_ended();
   }
@@ -191,9 +190,8 @@ struct local_node::impl {
   public:
     void add(std::shared_ptr<job_runner> runner) {
       std::lock_guard guard{mutex_};
-      std::erase_if(runners_, [](auto& old) {
-        return old->wait_until_ended(millis{0});
-      });
+      std::erase_if(runners_,
+                    [](auto& old) { return old->wait_until_ended(millis{0}); });
       runners_.push_back(std::move(runner));
     }
 

@@ -63,8 +63,7 @@ caf::behavior manager_state::make_behavior() {
 
 // -- workers ------------------------------------------------------------------
 
-std::string
-manager_state::reason_to_refuse(const register_worker& msg) const {
+std::string manager_state::reason_to_refuse(const register_worker& msg) const {
   if (!msg.worker)
     return "worker: must be given";
   if (msg.name.empty() || msg.name.size() > limits::worker_name)
@@ -86,8 +85,8 @@ void manager_state::on_register(register_worker& msg) {
   auto namesake = by_name_.find(msg.name);
   if (namesake != by_name_.end()
       && (is_new || namesake->second != known->second))
-    return tell_sender(self_, worker_refused{errc::busy,
-                                             "another worker has this name"});
+    return tell_sender(
+      self_, worker_refused{errc::busy, "another worker has this name"});
   if (is_new && workers_.size() >= limits::workers)
     return tell_sender(self_, worker_refused{errc::busy, "too many workers"});
   auto id = is_new ? ++last_id_ : known->second;
@@ -240,8 +239,8 @@ void manager_state::forget(worker_id id, const std::string& why) {
   auto leases = book_.take(id);
   log(leases.empty() ? node_event::severity::info
                      : node_event::severity::warning,
-      "worker " + w.info.name + " is gone with "
-        + std::to_string(leases.size()) + " leases: " + why);
+      "worker " + w.info.name + " is gone with " + std::to_string(leases.size())
+        + " leases: " + why);
   lost_.insert(lost_.end(), leases.begin(), leases.end());
   unwatch(self_, w.handle);
   by_address_.erase(w.handle.address());
@@ -279,10 +278,9 @@ void manager_state::on_tick() {
 }
 
 void manager_state::schedule_tick() {
-  tell_self_later(self_,
-                  phase_ == journal_phase::open ? tick_interval
-                                                : search_interval,
-                  clock_tick{++last_tick_});
+  tell_self_later(
+    self_, phase_ == journal_phase::open ? tick_interval : search_interval,
+    clock_tick{++last_tick_});
 }
 
 void manager_state::publish() {

@@ -38,7 +38,8 @@ public:
   [[nodiscard]] contents close();
 
   /// False, with `jobs` as it was, if the inbox is closed.
-  [[nodiscard]] bool deliver(std::uint64_t demand, std::vector<leased_job>& jobs);
+  [[nodiscard]] bool deliver(std::uint64_t demand,
+                             std::vector<leased_job>& jobs);
 
   /// Dropped if the inbox is closed.
   void post(task fn);

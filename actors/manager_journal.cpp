@@ -135,8 +135,8 @@ void manager_state::open_demand(worker_id id, worker& w) {
 
 void manager_state::on_delivery(manager_inbox::delivery& item) {
   auto owner = demands_.find(item.demand);
-  auto pos = owner != demands_.end() ? workers_.find(owner->second)
-                                     : workers_.end();
+  auto pos
+    = owner != demands_.end() ? workers_.find(owner->second) : workers_.end();
   if (pos == workers_.end())
     return hand_back(*options_.journal, item.jobs);
   auto& [id, w] = *pos;
@@ -197,14 +197,12 @@ void manager_state::extend(worker_id id, worker& w,
         cmd.items.back().progress = *lease.progress;
     }
     ++w.heartbeats_under_way;
-    options_.journal->submit(
-      encode(cmd), [inbox = inbox_, id, tokens = std::move(tokens)](
-                     expected<outcome> answer) mutable {
-        inbox->post([id, tokens = std::move(tokens),
-                     answer = std::move(answer)](manager_state& st) {
-          st.on_extended(id, tokens, answer);
-        });
-      });
+    options_.journal->submit(encode(cmd), [inbox = inbox_, id,
+                                           tokens = std::move(tokens)](
+                                            expected<outcome> answer) mutable {
+      inbox->post([id, tokens = std::move(tokens), answer = std::move(answer)](
+                    manager_state& st) { st.on_extended(id, tokens, answer); });
+    });
   }
 }
 

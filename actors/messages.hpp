@@ -330,11 +330,11 @@ bool inspect(Inspector& f, restart_due& x) {
 
 /// Messages that say all by their type.
 template <class T>
-concept empty_message
-  = std::is_same_v<T, stop_leasing> || std::is_same_v<T, worker_accepted>
-    || std::is_same_v<T, leasing_stopped> || std::is_same_v<T, register_again>
-    || std::is_same_v<T, start_child> || std::is_same_v<T, start_children>
-    || std::is_same_v<T, stop_children> || std::is_same_v<T, doorbell_rung>;
+concept empty_message = std::is_same_v<T, stop_leasing> || std::is_same_v<
+  T, worker_accepted> || std::is_same_v<T, leasing_stopped> || std::
+  is_same_v<T, register_again> || std::is_same_v<T, start_child> || std::
+    is_same_v<T, start_children> || std::is_same_v<
+      T, stop_children> || std::is_same_v<T, doorbell_rung>;
 
 template <class Inspector, empty_message Message>
 bool inspect(Inspector& f, Message& x) {
@@ -357,38 +357,38 @@ bool inspect(Inspector& f, Message& x) {
 // High, so that an application with types of its own keeps CAF's usual range.
 CAF_BEGIN_TYPE_ID_BLOCK(muster, 4000)
 
-  // common
-  CAF_ADD_TYPE_ID(muster, (muster::errc))
-  CAF_ADD_TYPE_ID(muster, (muster::lease_token))
-  CAF_ADD_TYPE_ID(muster, (muster::leased_job))
+// common
+CAF_ADD_TYPE_ID(muster, (muster::errc))
+CAF_ADD_TYPE_ID(muster, (muster::lease_token))
+CAF_ADD_TYPE_ID(muster, (muster::leased_job))
 
-  // worker to manager
-  CAF_ADD_TYPE_ID(muster, (muster::register_worker))
-  CAF_ADD_TYPE_ID(muster, (muster::grant_credit))
-  CAF_ADD_TYPE_ID(muster, (muster::outcome_batch))
-  CAF_ADD_TYPE_ID(muster, (muster::worker_heartbeat))
-  CAF_ADD_TYPE_ID(muster, (muster::stop_leasing))
+// worker to manager
+CAF_ADD_TYPE_ID(muster, (muster::register_worker))
+CAF_ADD_TYPE_ID(muster, (muster::grant_credit))
+CAF_ADD_TYPE_ID(muster, (muster::outcome_batch))
+CAF_ADD_TYPE_ID(muster, (muster::worker_heartbeat))
+CAF_ADD_TYPE_ID(muster, (muster::stop_leasing))
 
-  // manager to worker
-  CAF_ADD_TYPE_ID(muster, (muster::worker_accepted))
-  CAF_ADD_TYPE_ID(muster, (muster::worker_refused))
-  CAF_ADD_TYPE_ID(muster, (muster::lease_batch))
-  CAF_ADD_TYPE_ID(muster, (muster::outcome_ack))
-  CAF_ADD_TYPE_ID(muster, (muster::revoke_leases))
-  CAF_ADD_TYPE_ID(muster, (muster::leasing_stopped))
-  CAF_ADD_TYPE_ID(muster, (muster::register_again))
+// manager to worker
+CAF_ADD_TYPE_ID(muster, (muster::worker_accepted))
+CAF_ADD_TYPE_ID(muster, (muster::worker_refused))
+CAF_ADD_TYPE_ID(muster, (muster::lease_batch))
+CAF_ADD_TYPE_ID(muster, (muster::outcome_ack))
+CAF_ADD_TYPE_ID(muster, (muster::revoke_leases))
+CAF_ADD_TYPE_ID(muster, (muster::leasing_stopped))
+CAF_ADD_TYPE_ID(muster, (muster::register_again))
 
-  // supervision
-  CAF_ADD_TYPE_ID(muster, (muster::start_child))
-  CAF_ADD_TYPE_ID(muster, (muster::start_children))
-  CAF_ADD_TYPE_ID(muster, (muster::stop_children))
-  CAF_ADD_TYPE_ID(muster, (muster::drain_worker))
+// supervision
+CAF_ADD_TYPE_ID(muster, (muster::start_child))
+CAF_ADD_TYPE_ID(muster, (muster::start_children))
+CAF_ADD_TYPE_ID(muster, (muster::stop_children))
+CAF_ADD_TYPE_ID(muster, (muster::drain_worker))
 
-  // to oneself
-  CAF_ADD_TYPE_ID(muster, (muster::doorbell_rung))
-  CAF_ADD_TYPE_ID(muster, (muster::clock_tick))
-  CAF_ADD_TYPE_ID(muster, (muster::journal_failed))
-  CAF_ADD_TYPE_ID(muster, (muster::restart_due))
+// to oneself
+CAF_ADD_TYPE_ID(muster, (muster::doorbell_rung))
+CAF_ADD_TYPE_ID(muster, (muster::clock_tick))
+CAF_ADD_TYPE_ID(muster, (muster::journal_failed))
+CAF_ADD_TYPE_ID(muster, (muster::restart_due))
 
 CAF_END_TYPE_ID_BLOCK(muster)
 

@@ -53,7 +53,7 @@ void outcome_outbox::send_again() {
 }
 
 outcome_outbox::progress outcome_outbox::on_ack(const outcome_ack& ack,
-                                              time_point now) {
+                                                time_point now) {
   progress out;
   auto pos = batches_.find(ack.number);
   if (pos == batches_.end())
@@ -91,7 +91,8 @@ void outcome_outbox::split(const batch& refused, errc code, progress& out) {
   } else if (refused.replaced) {
     ++out.dropped;
   } else {
-    auto text = "the outcome cannot be recorded: " + std::string{describe(code)};
+    auto text
+      = "the outcome cannot be recorded: " + std::string{describe(code)};
     add_batch({{items.front().token, outcome_kind::failed, text, false}}, true);
   }
 }

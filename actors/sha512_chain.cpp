@@ -55,9 +55,8 @@ bool by_reference(msgpack::type::object_type, std::size_t, void*) {
 }
 
 expected<sha512_work> to_work(const msgpack::object& root) {
-  auto malformed = [](const char* text) {
-    return fail_with(errc::malformed, text);
-  };
+  auto malformed
+    = [](const char* text) { return fail_with(errc::malformed, text); };
   if (root.type != msgpack::type::MAP)
     return malformed("the payload is not a msgpack map");
   sha512_work work;

@@ -134,8 +134,7 @@ spawn_process(const std::vector<std::string>& command,
   auto variables = to_pointers(environment);
   if (auto code = plan.run(result.pid, arguments.data(), variables.data()))
     return tl::unexpected<error>{start_error(command.front(), code)};
-  result.exit.reset(
-    static_cast<int>(::syscall(SYS_pidfd_open, result.pid, 0)));
+  result.exit.reset(static_cast<int>(::syscall(SYS_pidfd_open, result.pid, 0)));
   result.input = std::move(input->write);
   result.output = std::move(output->read);
   result.errors = std::move(errors->read);

@@ -55,8 +55,7 @@ caf::behavior supervisor_state::make_behavior() {
     on_child_down(who, reason);
   });
   on_exit_request(self_, [this](const caf::error& reason) {
-    stop_all(is_normal_end(reason) ? std::optional<error>{}
-                                   : from_caf(reason));
+    stop_all(is_normal_end(reason) ? std::optional<error>{} : from_caf(reason));
   });
   return {
     [this](start_children) -> caf::result<void> {
@@ -90,9 +89,9 @@ void supervisor_state::go_on() {
 // -- starting -----------------------------------------------------------------
 
 void supervisor_state::start_next() {
-  auto in_order = !complete_
-                  || options_.supervision.strategy
-                       != restart_strategy::one_for_one;
+  auto in_order
+    = !complete_
+      || options_.supervision.strategy != restart_strategy::one_for_one;
   for (std::size_t i = 0; i < children_.size() && !ending_; ++i) {
     auto& c = children_[i];
     if (c.phase == child_phase::down && c.wanted && c.pause == 0)
@@ -164,10 +163,10 @@ void supervisor_state::on_start_failed(std::size_t index, const error& reason) {
 
 void supervisor_state::on_child_down(const caf::actor_addr& who,
                                      const caf::error& reason) {
-  auto pos = std::find_if(children_.begin(), children_.end(),
-                          [&who](const child& c) {
-                            return c.handle && c.handle.address() == who;
-                          });
+  auto pos
+    = std::find_if(children_.begin(), children_.end(), [&who](const child& c) {
+        return c.handle && c.handle.address() == who;
+      });
   if (pos == children_.end())
     return;
   auto index = static_cast<std::size_t>(pos - children_.begin());
@@ -195,8 +194,8 @@ void supervisor_state::on_child_end(std::size_t index, bool normal,
   if (decision.what == restart_policy::verdict::leave)
     return go_on();
   if (decision.what == restart_policy::verdict::give_up)
-    return stop_all(error{errc::unavailable,
-                          id + " fails too often: " + reason.message});
+    return stop_all(
+      error{errc::unavailable, id + " fails too often: " + reason.message});
   for (auto i : decision.stop)
     children_[i].unwanted = true;
   auto pause = ++last_number_;
@@ -206,9 +205,9 @@ void supervisor_state::on_child_end(std::size_t index, bool normal,
     ++children_[i].restarts;
   }
   publish();
-  log(node_event::severity::warning,
-      id + " is restarted in " + std::to_string(decision.delay.count())
-        + " ms");
+  log(node_event::severity::warning, id + " is restarted in "
+                                       + std::to_string(decision.delay.count())
+                                       + " ms");
   tell_self_later(self_, decision.delay, restart_due{pause});
   go_on();
 }

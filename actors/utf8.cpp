@@ -1,5 +1,7 @@
 #include "actors/utf8.hpp"
 
+#include "persistence/job.hpp"
+
 namespace muster {
 
 namespace {
@@ -12,9 +14,8 @@ bool is_continuation(char c) noexcept {
 // none. Follows table 3-7 of the Unicode standard, which rules out overlong
 // forms and surrogates through the second byte.
 std::size_t character_length(std::string_view text) noexcept {
-  auto byte = [text](std::size_t i) {
-    return static_cast<unsigned char>(text[i]);
-  };
+  auto byte
+    = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   auto first = byte(0);
   if (first < 0x80)
     return 1;
@@ -64,6 +65,13 @@ std::string_view utf8_head(std::string_view text, std::size_t max) noexcept {
   while (end > 0 && max - end < 3 && is_continuation(text[end]))
     --end;
   return text.substr(0, end);
+}
+
+std::string clean_text(std::string_view text) {
+  auto cleaned = clean_utf8(utf8_head(text, limits::text));
+  // A replacement is longer than what it replaces.
+  cleaned.resize(utf8_head(cleaned, limits::text).size());
+  return cleaned;
 }
 
 } // namespace muster

@@ -18,4 +18,8 @@ namespace muster {
 [[nodiscard]] std::string_view utf8_head(std::string_view text,
                                          std::size_t max) noexcept;
 
+/// What the store takes of an error's or progress text: UTF-8, and at most
+/// `limits::text` bytes of it.
+[[nodiscard]] std::string clean_text(std::string_view text);
+
 } // namespace muster

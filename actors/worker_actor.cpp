@@ -329,10 +329,10 @@ void worker_state::on_tick() {
     send_heartbeat(now(), figures);
   if (drain_)
     go_on_with_drain(now(), figures);
-  auto busy = figures.running + figures.blocked + figures.waiting
-              + figures.finished;
-  ticks_fast_ = busy > 0 || !outbox_.empty() || phase_ != phase::serving
-                || drain_;
+  auto busy
+    = figures.running + figures.blocked + figures.waiting + figures.finished;
+  ticks_fast_
+    = busy > 0 || !outbox_.empty() || phase_ != phase::serving || drain_;
   schedule_tick(ticks_fast_ ? fast_tick : slow_tick);
 }
 

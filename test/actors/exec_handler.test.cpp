@@ -119,8 +119,7 @@ TEST_CASE("a command that fails says how and shows the end of its errors") {
   REQUIRE(!result);
   CHECK(result.error().code == errc::handler_failed);
   CHECK(result.error().message == "exit status 3: broken");
-  CHECK(attempt{""}.run(program({"false"})).error().message
-        == "exit status 1");
+  CHECK(attempt{""}.run(program({"false"})).error().message == "exit status 1");
   CHECK(attempt{""}.run(shell("kill -9 $$")).error().message
         == "killed by signal 9");
 }
@@ -139,8 +138,9 @@ TEST_CASE("of many errors the last 4 KiB are kept") {
 
 TEST_CASE("errors that are not UTF-8 are made so") {
   auto result = attempt{""}.run(shell("printf 'a\\377b' >&2; exit 1"));
-  CHECK(result.error().message == "exit status 1: a\xEF\xBF\xBD"
-                                  "b");
+  CHECK(result.error().message
+        == "exit status 1: a\xEF\xBF\xBD"
+           "b");
 }
 
 TEST_CASE("errors of a command that succeeds do not matter") {
@@ -242,14 +242,15 @@ TEST_CASE("a command's signals are at their defaults") {
   ::sigemptyset(&term);
   ::sigaddset(&term, SIGTERM);
   ::pthread_sigmask(SIG_BLOCK, &term, &old);
-  auto status = attempt{""}.run(program({"grep", "Sig[BI]", "/proc/self/status"}));
+  auto status
+    = attempt{""}.run(program({"grep", "Sig[BI]", "/proc/self/status"}));
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
   ::signal(SIGPIPE, before);
   REQUIRE(status);
   CHECK_THAT(*status, ContainsSubstring("SigBlk:\t0000000000000000"));
   // Signals 32 and 33 are the C library's own and may be inherited.
-  auto ignored = std::stoull(status->substr(status->find("SigIgn:") + 8),
-                             nullptr, 16);
+  auto ignored
+    = std::stoull(status->substr(status->find("SigIgn:") + 8), nullptr, 16);
   CHECK((ignored & 0x7FFFFFFF) == 0);
 }
 

@@ -1,7 +1,7 @@
 #include "actors/handler.hpp"
 
-#include "handler_fixture.hpp"
 #include "actors/sha512_chain.hpp"
+#include "handler_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -112,24 +112,24 @@ TEST_CASE("sha512 hashes each digest in turn") {
 }
 
 TEST_CASE("sha512 refuses payloads that are not as agreed") {
-  auto payload = GENERATE(
-    as<std::string>{}, "", "nonsense", "\x80", "\x93\x01\x02\x03",
-    // Only one of the two keys.
-    "\x81\xAAiterations\x01",
-    "\x81\xA6"
-    "buffer\xA1x",
-    // No integer of at least 1; a float; no bytes.
-    "\x82\xAAiterations\xFF\xA6"
-    "buffer\xA1x",
-    "\x82\xAAiterations\xA1x\xA6"
-    "buffer\xA1x",
-    "\x82\xAAiterations\x01\xA6"
-    "buffer\x01",
-    // Bytes behind the end, bytes missing.
-    "\x82\xAAiterations\x01\xA6"
-    "buffer\xA1xy",
-    "\x82\xAAiterations\x01\xA6"
-    "buffer\xA9x");
+  auto payload
+    = GENERATE(as<std::string>{}, "", "nonsense", "\x80", "\x93\x01\x02\x03",
+               // Only one of the two keys.
+               "\x81\xAAiterations\x01",
+               "\x81\xA6"
+               "buffer\xA1x",
+               // No integer of at least 1; a float; no bytes.
+               "\x82\xAAiterations\xFF\xA6"
+               "buffer\xA1x",
+               "\x82\xAAiterations\xA1x\xA6"
+               "buffer\xA1x",
+               "\x82\xAAiterations\x01\xA6"
+               "buffer\x01",
+               // Bytes behind the end, bytes missing.
+               "\x82\xAAiterations\x01\xA6"
+               "buffer\xA1xy",
+               "\x82\xAAiterations\x01\xA6"
+               "buffer\xA9x");
   auto result = attempt{payload}.run(builtin("sha512"));
   REQUIRE(!result);
   CHECK(result.error().code == errc::malformed);
@@ -203,6 +203,18 @@ TEST_CASE("a descriptor that is asked for after the stop is readable") {
   attempt job{""};
   job.control.request_stop(stop_reason::cancelled);
   CHECK(readable(job.control.stop_descriptor()));
+}
+
+TEST_CASE("progress is made fit for the store") {
+  attempt job{""};
+  job_context ctx{job.job, job.control};
+  ctx.progress("50 \xFF");
+  CHECK(job.control.take_progress() == "50 \xEF\xBF\xBD");
+  ctx.progress(std::string(10'000, '\xFF'));
+  auto text = job.control.take_progress();
+  REQUIRE(text);
+  CHECK(text->size() <= limits::text);
+  CHECK(text->ends_with("\xEF\xBF\xBD"));
 }
 
 TEST_CASE("progress of one attempt does not show in the next") {

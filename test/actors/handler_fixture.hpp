@@ -11,7 +11,8 @@ namespace muster::test {
 
 /// One attempt of one job, for calling a handler without a worker.
 struct attempt {
-  explicit attempt(std::string payload, millis limit = std::chrono::minutes{1}) {
+  explicit attempt(std::string payload,
+                   millis limit = std::chrono::minutes{1}) {
     job.token = {job_id{42}, 1};
     job.queue = "images";
     job.payload = std::move(payload);

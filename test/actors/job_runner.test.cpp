@@ -136,16 +136,15 @@ TEST_CASE("a handler that fails or throws fails its attempt") {
   fix.add("large", [](job_context&) -> expected<std::string> {
     return std::string(1'001, 'x');
   });
-  auto [handler, text, retry]
-    = GENERATE(table<std::string, std::string, bool>({
-      {"throw", "it broke", true},
-      {"throw_other", "the handler threw", true},
-      {"fail", "attempt 1 fails as asked", true},
-      {"sha512", "the payload is not msgpack", false},
-      {"nobody", "no handler is named 'nobody'", true},
-      {"binary", "a\xEF\xBF\xBDz", true},
-      {"large", "The result exceeds the limit.", false},
-    }));
+  auto [handler, text, retry] = GENERATE(table<std::string, std::string, bool>({
+    {"throw", "it broke", true},
+    {"throw_other", "the handler threw", true},
+    {"fail", "attempt 1 fails as asked", true},
+    {"sha512", "the payload is not msgpack", false},
+    {"nobody", "no handler is named 'nobody'", true},
+    {"binary", "a\xEF\xBF\xBDz", true},
+    {"large", "The result exceeds the limit.", false},
+  }));
   fix.submit(handler);
   auto outcomes = fix.collect();
   REQUIRE(outcomes.size() == 1);
@@ -245,7 +244,8 @@ TEST_CASE("jobs that run are released when their handler returns") {
   CHECK(fix.counters("sleep").released == 1);
 }
 
-TEST_CASE("a handler that succeeds although it was asked to stop has succeeded") {
+TEST_CASE(
+  "a handler that succeeds although it was asked to stop has succeeded") {
   fixture fix;
   fix.add("stubborn", [](job_context& ctx) -> expected<std::string> {
     while (!ctx.cancelled())

@@ -186,12 +186,12 @@ TEST_CASE("every kind of outcome is recorded") {
     fix.client.enqueue("echo");
   auto jobs = worker.lease(4);
   REQUIRE(jobs.size() == 4);
-  worker.send(outcome_batch{1,
-                            {{jobs[0].token, outcome_kind::failed, "no", true},
-                             {jobs[1].token, outcome_kind::failed, "no", false},
-                             {jobs[2].token, outcome_kind::released, "", true},
-                             {jobs[3].token, outcome_kind::timed_out, "late",
-                              true}}});
+  worker.send(
+    outcome_batch{1,
+                  {{jobs[0].token, outcome_kind::failed, "no", true},
+                   {jobs[1].token, outcome_kind::failed, "no", false},
+                   {jobs[2].token, outcome_kind::released, "", true},
+                   {jobs[3].token, outcome_kind::timed_out, "late", true}}});
   REQUIRE(next<outcome_ack>(worker.self));
   CHECK(fix.client.state(jobs[0].token.id) == job_state::scheduled);
   CHECK(fix.client.job(jobs[0].token.id)->error == "no");
@@ -235,12 +235,12 @@ TEST_CASE("a cancelled job is revoked from the worker that runs it") {
 TEST_CASE("heartbeats keep a lease, silence loses it") {
   fixture fix;
   fake_worker worker{fix};
-  worker.join(1, {}, 400ms);
+  worker.join(1, {}, 1s);
   auto id = fix.client.enqueue("echo");
   auto job = worker.lease(1).at(0);
   worker_heartbeat beat;
   beat.leases.push_back({job.token, "half"});
-  auto end = std::chrono::steady_clock::now() + 1s;
+  auto end = std::chrono::steady_clock::now() + 2s;
   while (std::chrono::steady_clock::now() < end) {
     worker.send(beat);
     std::this_thread::sleep_for(50ms);
@@ -288,7 +288,8 @@ TEST_CASE("a new manager lets workers go on with what they hold") {
   CHECK(fix.client.job(job.token.id)->attempt == 1);
 }
 
-TEST_CASE("what a worker does not present any more was lost with its last run") {
+TEST_CASE(
+  "what a worker does not present any more was lost with its last run") {
   fixture fix;
   {
     fake_worker before{fix};

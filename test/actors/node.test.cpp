@@ -108,9 +108,8 @@ TEST_CASE("a node runs jobs and keeps their results") {
   auto info = fix.client.job(id);
   CHECK(info->worker == "w");
   CHECK(info->attempt == 1);
-  REQUIRE(eventually([&] {
-    return fix.node->counters().outcomes_acknowledged == 1;
-  }));
+  REQUIRE(eventually(
+    [&] { return fix.node->counters().outcomes_acknowledged == 1; }));
 }
 
 TEST_CASE("a node runs thousands of jobs and loses none") {
@@ -172,9 +171,9 @@ TEST_CASE("a running job is cancelled within moments") {
 
 TEST_CASE("a job that runs for longer than its lease keeps it") {
   fixture fix;
-  fix.options.worker_settings.lease_ttl = 300ms;
+  fix.options.worker_settings.lease_ttl = 1s;
   fix.start();
-  auto id = fix.client.enqueue("sleep", "1s");
+  auto id = fix.client.enqueue("sleep", "2500ms");
   REQUIRE(fix.client.reaches(id, job_state::succeeded));
   CHECK(fix.client.job(id)->attempt == 1);
 }
@@ -196,8 +195,7 @@ TEST_CASE("a handler that never returns costs its attempt, not the worker") {
   job.max_attempts = 1;
   auto stuck = fix.client.enqueue(job);
   REQUIRE(fix.client.reaches(stuck, job_state::dead));
-  CHECK(fix.client.job(stuck)->error
-        == "the attempt exceeded its time limit");
+  CHECK(fix.client.job(stuck)->error == "the attempt exceeded its time limit");
   auto other = fix.client.enqueue("echo");
   CHECK(fix.client.reaches(other, job_state::succeeded));
   CHECK(fix.node->counters().stuck == 1);

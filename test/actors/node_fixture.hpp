@@ -107,9 +107,8 @@ inline journal_options small_journal(const std::filesystem::path& dir) {
 /// The next message of a type that an actor gets within ten seconds; others
 /// stay in its mailbox.
 template <class T>
-std::optional<T> next(caf::scoped_actor& self,
-                      std::chrono::milliseconds limit
-                      = std::chrono::seconds{10}) {
+std::optional<T> next(caf::scoped_actor& self, std::chrono::milliseconds limit
+                                               = std::chrono::seconds{10}) {
   std::optional<T> result;
   self->receive([&result](T& msg) { result = std::move(msg); },
                 caf::after(limit) >> [] {});

@@ -151,9 +151,9 @@ TEST_CASE("an outcome that cannot be recorded even as a failure is dropped") {
   std::size_t dropped = 0;
   for (int turn = 0; turn < 5; ++turn)
     for (auto& batch : due(box, seconds{turn}))
-      dropped += box.on_ack(refused(batch, errc::invalid_argument),
-                            at(seconds{turn}))
-                   .dropped;
+      dropped
+        += box.on_ack(refused(batch, errc::invalid_argument), at(seconds{turn}))
+             .dropped;
   CHECK(dropped == 1);
   CHECK(box.empty());
 }

@@ -35,8 +35,8 @@ supervision_options with(restart_strategy strategy) {
 } // namespace
 
 TEST_CASE("the strategy says who is stopped and started") {
-  auto [strategy, stop, start] = GENERATE(
-    table<restart_strategy, indexes, indexes>({
+  auto [strategy, stop, start]
+    = GENERATE(table<restart_strategy, indexes, indexes>({
       {restart_strategy::one_for_one, {}, {1}},
       {restart_strategy::one_for_all, {3, 2, 0}, {0, 1, 2, 3}},
       {restart_strategy::rest_for_one, {3, 2}, {1, 2, 3}},
@@ -168,7 +168,8 @@ TEST_CASE("whatever happens, the rules of restarting hold") {
       continue;
     // A model of the intensity that is as simple as its definition.
     restarts.push_back(now);
-    std::erase_if(restarts, [&](millis t) { return now - t >= options.period; });
+    std::erase_if(restarts,
+                  [&](millis t) { return now - t >= options.period; });
     REQUIRE((decision.what == verdict::give_up)
             == (restarts.size() > options.max_restarts));
     if (decision.what == verdict::give_up)

@@ -187,7 +187,8 @@ TEST_CASE("children start one after the other and stop in reverse order") {
   CHECK(fix.up("c"));
   caf::anon_send(fix.supervisor, stop_children{});
   fix.run();
-  CHECK(fix.happened() == log_entries{{"c", "end"}, {"b", "end"}, {"a", "end"}});
+  CHECK(fix.happened()
+        == log_entries{{"c", "end"}, {"b", "end"}, {"a", "end"}});
   CHECK(!fix.ended());
   CHECK(!fix.directory->find("a"));
 }
@@ -212,9 +213,9 @@ TEST_CASE("if one child cannot start at first, the others are stopped") {
   fix.child("c");
   fix.where.scripts["b"].failures = {errc::store_locked};
   fix.start();
-  CHECK(fix.happened()
-        == log_entries{
-          {"a", "start"}, {"b", "start"}, {"b", "end"}, {"a", "end"}});
+  CHECK(
+    fix.happened()
+    == log_entries{{"a", "start"}, {"b", "start"}, {"b", "end"}, {"a", "end"}});
   REQUIRE(fix.ended());
   CHECK(fix.directory->failure()->code == errc::store_locked);
 }
@@ -249,7 +250,8 @@ TEST_CASE("one_for_all stops the others in reverse and starts all in order") {
   fix.start();
   fix.happened();
   fix.crash("b");
-  CHECK(fix.happened() == log_entries{{"b", "end"}, {"c", "end"}, {"a", "end"}});
+  CHECK(fix.happened()
+        == log_entries{{"b", "end"}, {"c", "end"}, {"a", "end"}});
   fix.advance(100ms);
   CHECK(fix.happened()
         == log_entries{{"a", "start"}, {"b", "start"}, {"c", "start"}});
@@ -265,9 +267,9 @@ TEST_CASE("rest_for_one restarts what was started later too") {
   fix.happened();
   fix.crash("b");
   fix.advance(100ms);
-  CHECK(fix.happened()
-        == log_entries{
-          {"b", "end"}, {"c", "end"}, {"b", "start"}, {"c", "start"}});
+  CHECK(
+    fix.happened()
+    == log_entries{{"b", "end"}, {"c", "end"}, {"b", "start"}, {"c", "start"}});
   CHECK(fix.up("a"));
 }
 

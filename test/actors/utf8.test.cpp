@@ -6,9 +6,9 @@
 using namespace muster;
 
 TEST_CASE("text that is UTF-8 stays as it is") {
-  auto text = GENERATE(as<std::string>{}, "", "abc\n\t", "\xC3\xBC",
-                       "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xED\x9F\xBF",
-                       "\xF4\x8F\xBF\xBF");
+  auto text
+    = GENERATE(as<std::string>{}, "", "abc\n\t", "\xC3\xBC", "\xE2\x82\xAC",
+               "\xF0\x9F\x98\x80", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF");
   CHECK(clean_utf8(text) == text);
 }
 
@@ -33,6 +33,7 @@ TEST_CASE("head and tail cut between characters") {
   CHECK(utf8_head(text, 0).empty());
   CHECK(utf8_tail(text, 5) == text);
   CHECK(utf8_tail(text, 3) == "b");
-  CHECK(utf8_tail(text, 4) == "\xE2\x82\xAC"
-                              "b");
+  CHECK(utf8_tail(text, 4)
+        == "\xE2\x82\xAC"
+           "b");
 }

@@ -139,9 +139,8 @@ TEST_CASE("a worker runs what it gets and reports it until acknowledged") {
   REQUIRE(again);
   CHECK(again->number == batch->number);
   fix.acknowledge(*again);
-  CHECK(eventually([&] {
-    return fix.metrics->read().outcomes_acknowledged == 1;
-  }));
+  CHECK(
+    eventually([&] { return fix.metrics->read().outcomes_acknowledged == 1; }));
   CHECK(fix.metrics->read().outcome_batches_resent == 1);
 }
 

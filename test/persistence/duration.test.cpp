@@ -12,25 +12,25 @@ using muster::millis;
 using muster::parse_duration;
 
 TEST_CASE("a duration is a number with a unit") {
-  auto [text, value] = GENERATE(
-    table<std::string, std::int64_t>({{"0", 0},
-                                      {"0s", 0},
-                                      {"250ms", 250},
-                                      {"10s", 10'000},
-                                      {"5m", 300'000},
-                                      {"2h", 7'200'000},
-                                      {"1d", 86'400'000},
-                                      {"007s", 7'000},
-                                      {"3653d", 315'619'200'000}}));
+  auto [text, value]
+    = GENERATE(table<std::string, std::int64_t>({{"0", 0},
+                                                 {"0s", 0},
+                                                 {"250ms", 250},
+                                                 {"10s", 10'000},
+                                                 {"5m", 300'000},
+                                                 {"2h", 7'200'000},
+                                                 {"1d", 86'400'000},
+                                                 {"007s", 7'000},
+                                                 {"3653d", 315'619'200'000}}));
   CAPTURE(text);
   CHECK(parse_duration(text) == millis{value});
 }
 
 TEST_CASE("anything else is no duration and says so") {
-  auto text = GENERATE(as<std::string>{}, "", "s", "10", "-1s", "-0", "+1s",
-                       "1.5s", " 1s", "1s ", "1 s", "1S", "1h30m", "1w", "0x1s",
-                       "3654d", "87673h", "9223372036854775807d",
-                       "99999999999999999999s");
+  auto text
+    = GENERATE(as<std::string>{}, "", "s", "10", "-1s", "-0", "+1s", "1.5s",
+               " 1s", "1s ", "1 s", "1S", "1h30m", "1w", "0x1s", "3654d",
+               "87673h", "9223372036854775807d", "99999999999999999999s");
   CAPTURE(text);
   auto result = parse_duration(text);
   REQUIRE(!result);
@@ -45,9 +45,9 @@ TEST_CASE("a long text is cut where it is shown") {
 }
 
 TEST_CASE("a formatted duration reads back as itself") {
-  auto value = GENERATE(as<std::int64_t>{}, 0, 1, 250, 999, 1'000, 1'001,
-                        59'000, 60'000, 90'000, 3'600'000, 86'400'000,
-                        100'800'000, 315'619'200'000);
+  auto value
+    = GENERATE(as<std::int64_t>{}, 0, 1, 250, 999, 1'000, 1'001, 59'000, 60'000,
+               90'000, 3'600'000, 86'400'000, 100'800'000, 315'619'200'000);
   CAPTURE(value);
   CHECK(parse_duration(format_duration(millis{value})) == millis{value});
 }
