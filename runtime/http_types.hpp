@@ -46,7 +46,7 @@ public:
   virtual void when_gone(std::function<void()> fn) = 0;
 };
 
-using http_reply = std::shared_ptr<reply_sink>;
+using reply_handle = std::shared_ptr<reply_sink>;
 
 /// The status line's words.
 [[nodiscard]] std::string_view reason_of(int status) noexcept;

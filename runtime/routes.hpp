@@ -44,7 +44,7 @@ struct http_call {
   query_parameters query;
   /// What stands at the route's placeholders, decoded, in order.
   std::vector<std::string> arguments;
-  http_reply reply;
+  reply_handle reply;
 };
 
 using route_function = void (*)(gateway_state& state, http_call& call);
@@ -88,7 +88,7 @@ template <class T>
 
 /// Validates and submits; `then` gets the outcome on the journal's thread.
 template <class Outcome, class Then>
-void submit_command(gateway_state& state, const http_reply& reply,
+void submit_command(gateway_state& state, const reply_handle& reply,
                     const command& cmd, Then then) {
   if (auto valid = validate(cmd); !valid) {
     reply->answer(problem(valid.error()));

@@ -48,7 +48,7 @@ http_response show_result(const store_view& view, const job_info& job) {
                        202);
 }
 
-void answer_job(const http_reply& reply, const expected<store_view>& view,
+void answer_job(const reply_handle& reply, const expected<store_view>& view,
                 job_id id, render_job show) {
   if (!view) {
     reply->answer(problem(view.error()));
@@ -60,7 +60,7 @@ void answer_job(const http_reply& reply, const expected<store_view>& view,
     reply->answer(problem(error{errc::job_not_found}));
 }
 
-void read_job(gateway_state& state, const http_reply& reply, job_id id,
+void read_job(gateway_state& state, const reply_handle& reply, job_id id,
               render_job show) {
   state.backend.journal->read(
     [reply, id, show](const expected<store_view>& view) {

@@ -100,7 +100,7 @@ configure_command settings_of(const nlohmann::json& body,
 /// Purges chunk by chunk, so that no command takes long.
 struct purge_run : std::enable_shared_from_this<purge_run> {
   std::shared_ptr<journal_port> journal;
-  http_reply reply;
+  reply_handle reply;
   std::string queue;
   job_state state = job_state::dead;
   std::uint64_t removed = 0;
