@@ -347,9 +347,10 @@ main() {
       say "waiting for another build of the dependencies"
       flock "$lock"
     fi
-    rm -rf "$root"/work.*
+    # Always the same place, so that ccache knows what was compiled before.
+    work=$root/work
+    rm -rf "$work"
     if [[ ! -d $prefix ]]; then
-      work=$root/work.$$
       trap 'rm -rf "$work"' EXIT
       if found_by_cmake "$work/probe"; then
         echo
