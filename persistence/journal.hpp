@@ -86,9 +86,6 @@ struct journal_stats {
   /// How many entries the store includes, from the store's beginning on,
   /// committed or not. Never behind what was answered.
   std::uint64_t applied = 0;
-  /// How many entries of the log the store includes, those not committed yet
-  /// too. Everything that was answered is among them.
-  std::uint64_t applied = 0;
   std::uint64_t entries = 0;
   std::uint64_t commands = 0;
   std::uint64_t log_bytes = 0;

@@ -66,7 +66,6 @@ void journal_counters::answered(std::size_t bytes) noexcept {
 journal_stats journal_counters::read() const {
   journal_stats result;
   result.applied = applied.load(std::memory_order_relaxed);
-  result.applied = applied.load(std::memory_order_acquire);
   result.entries = entries.load(std::memory_order_relaxed);
   result.commands = commands.load(std::memory_order_relaxed);
   result.log_bytes = log_bytes.load(std::memory_order_relaxed);
@@ -126,7 +125,6 @@ void journal_core::open(std::function<void(expected<void>)> ready) {
       result = commit();
     if (result) {
       opened_ = true;
-      counters_.applied.store(machine_.applied(), std::memory_order_release);
       counters_.applied.store(machine_.applied(), std::memory_order_relaxed);
       for (auto& queue : machine_.leasable_queues())
         desk_.wake(queue);
@@ -406,7 +404,6 @@ void journal_core::apply_written() {
       return;
     }
     counters_.apply_us.record(micros_since(begun));
-    counters_.applied.store(machine_.applied(), std::memory_order_release);
     counters_.applied.store(machine_.applied(), std::memory_order_relaxed);
     last_apply_ = clock::now();
     if (!std::exchange(dirty_, true))

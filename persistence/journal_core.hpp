@@ -27,7 +27,6 @@ public:
   [[nodiscard]] journal_stats read() const;
 
   std::atomic<std::uint64_t> applied{0};
-  std::atomic<std::uint64_t> applied{0};
   std::atomic<std::uint64_t> entries{0};
   std::atomic<std::uint64_t> commands{0};
   std::atomic<std::uint64_t> log_bytes{0};
