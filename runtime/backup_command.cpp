@@ -1,5 +1,8 @@
 #include "persistence/backup.hpp"
 #include "runtime/command_line.hpp"
+#include "runtime/http_client.hpp"
+#include "runtime/metrics.hpp"
+#include "runtime/node_json.hpp"
 
 #include <fmt/format.h>
 
@@ -20,6 +23,19 @@ started on it:
   muster node --data-dir=/backups/today
 )";
 
+/// How many entries the directory's node has applied; none if none answers.
+std::optional<std::uint64_t> applied_entries(const std::string& data_dir) {
+  auto facts = read_node_json(data_dir);
+  if (!facts)
+    return std::nullopt;
+  http_client client{facts->http.host, facts->http.port};
+  auto reply = client.get("/metrics");
+  // The file may be a crashed node's, and its port another's by now.
+  if (!reply || !reply->ok() || !is_metrics_of(reply->body, facts->incarnation))
+    return std::nullopt;
+  return find_sample(reply->body, applied_entries_metric);
+}
+
 } // namespace
 
 int run_backup(arguments args) {
@@ -35,13 +51,15 @@ int run_backup(arguments args) {
     return usage_error("backup", positional.error().message);
   if (positional->size() != 1)
     return usage_error("backup", "give one destination directory");
-  std::filesystem::path destination = positional->front();
-  if (auto ok = backup_store(data_dir, destination); !ok)
-    return report_failure("backup", ok.error().message);
-  std::error_code ec;
-  auto size = std::filesystem::file_size(destination / "store.mdb", ec);
-  fmt::print("copied {} bytes to {}\n", size,
-             (destination / "store.mdb").string());
+  backup_options what;
+  what.data_dir = data_dir;
+  what.destination = positional->front();
+  what.applied = applied_entries(data_dir);
+  auto done = backup_store(what);
+  if (!done)
+    return report_failure("backup", done.error().message);
+  fmt::print("copied {} bytes to {}\n", done->bytes,
+             (what.destination / "store.mdb").string());
   return 0;
 }
 

@@ -2,17 +2,40 @@
 
 #include "runtime/http_text.hpp"
 
-#include <caf/error.hpp>
-#include <caf/pec.hpp>
+#include <caf/config_option.hpp>
 #include <caf/settings.hpp>
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <limits>
+#include <utility>
 
 namespace muster {
+
+namespace {
+
+std::string_view view(caf::string_view text) {
+  return {text.data(), text.size()};
+}
+
+caf::string_view to_caf(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+/// The parts of `--name=value`.
+std::pair<std::string_view, std::string_view>
+split_option(std::string_view arg) {
+  auto name = arg.substr(std::min(arg.find_first_not_of('-'), arg.size()));
+  auto sign = name.find('=');
+  if (sign == std::string_view::npos)
+    return {name, {}};
+  return {name.substr(0, sign), name.substr(sign + 1)};
+}
+
+} // namespace
 
 int usage_error(std::string_view command, std::string_view text) {
   fmt::print(stderr, "muster {}: {} (see 'muster {} --help')\n", command, text,
@@ -26,50 +49,79 @@ int report_failure(std::string_view command, std::string_view text) {
 }
 
 bool wants_help(arguments args) {
-  for (std::string_view arg : args)
+  for (std::string_view arg : args) {
+    if (arg == "--")
+      break;
     if (arg == "--help" || arg == "-h")
       return true;
+  }
   return false;
 }
 
-std::string describe_option_error(const caf::error& err) {
-  auto text = to_string(err.context());
-  // A message of one string prints as message("text").
-  constexpr std::string_view begin = "message(\"";
-  if (text.starts_with(begin) && text.ends_with("\")"))
-    text = text.substr(begin.size(), text.size() - begin.size() - 2);
-  if (err.category() == caf::type_id_v<caf::pec>) {
-    switch (static_cast<caf::pec>(err.code())) {
-      case caf::pec::not_an_option:
-        return fmt::format("unknown option '{}'", text);
-      case caf::pec::missing_argument:
-        return fmt::format("'{}' needs a value", text);
-      default:
-        return fmt::format("'{}' has a value that it cannot have", text);
+split_arguments sort_arguments(const caf::config_option_set& options,
+                               arguments args) {
+  split_arguments result;
+  bool only_positional = false;
+  for (std::string_view arg : args) {
+    if (only_positional || !arg.starts_with('-') || arg == "-") {
+      result.positional.emplace_back(arg);
+      continue;
     }
+    if (arg == "--") {
+      only_positional = true;
+      continue;
+    }
+    auto [name, value] = split_option(arg);
+    auto* option = options.cli_long_name_lookup(to_caf(name));
+    if (option != nullptr && option->is_flag() && value == "true")
+      result.options.push_back("--" + std::string{name});
+    else if (option == nullptr || !option->is_flag() || value != "false")
+      result.options.emplace_back(arg);
   }
-  return to_string(err);
+  return result;
 }
 
 expected<std::vector<std::string>>
 parse_options(const caf::config_option_set& options, arguments args) {
-  std::vector<std::string> positional;
-  std::vector<std::string> flags;
-  for (std::string_view arg : args) {
-    if (arg.starts_with("-") && arg.size() > 1)
-      flags.emplace_back(arg);
-    else
-      positional.emplace_back(arg);
-  }
+  auto sorted = sort_arguments(options, args);
   caf::settings ignored;
-  auto [code, pos] = options.parse(ignored, flags);
-  if (pos != flags.end() || code != caf::pec::success)
-    return fail_with(errc::invalid_argument,
-                     describe_option_error(caf::make_error(
-                       code == caf::pec::success ? caf::pec::not_an_option
-                                                 : code,
-                       pos != flags.end() ? *pos : std::string{})));
-  return positional;
+  auto [code, pos] = options.parse(ignored, sorted.options);
+  if (pos == sorted.options.end() && code == caf::pec::success)
+    return std::move(sorted.positional);
+  auto at = pos == sorted.options.end() ? std::prev(pos) : pos;
+  return fail_with(errc::invalid_argument,
+                   describe_bad_option(
+                     options,
+                     code == caf::pec::success ? caf::pec::not_an_option : code,
+                     *at));
+}
+
+std::string describe_bad_option(const caf::config_option_set& options,
+                                caf::pec code, std::string_view argument) {
+  auto [name, value] = split_option(argument);
+  auto* option = options.cli_long_name_lookup(to_caf(name));
+  if (option == nullptr || code == caf::pec::not_an_option)
+    return fmt::format("there is no option '{}'",
+                       argument.substr(0, argument.find('=')));
+  if (code == caf::pec::missing_argument)
+    return fmt::format("--{0} needs a value: --{0}=VALUE", name);
+  return describe_bad_value(*option, value);
+}
+
+std::string describe_bad_value(const caf::config_option& option,
+                               std::string_view value) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> rules{
+    {{"bool", "true or false"},
+     {"uint16_t", "a whole number of 0 to 65535"},
+     {"uint32_t", "a whole number of 0 to 4294967295"},
+     {"uint64_t", "a whole number"},
+     {"timespan", "a duration such as 10s"}}};
+  auto type = view(option.type_name());
+  for (auto& [name, rule] : rules)
+    if (name == type)
+      return fmt::format("{} must be {}, and '{}' is not",
+                         view(option.long_name()), rule, value);
+  return fmt::format("{} cannot be '{}'", view(option.long_name()), value);
 }
 
 std::vector<std::string> split_list(std::string_view text) {
@@ -115,6 +167,12 @@ expected<endpoint> parse_endpoint(std::string_view text) {
   }
   return fail_with(errc::invalid_argument,
                    fmt::format("'{}' is not HOST:PORT", text));
+}
+
+std::string to_string(const endpoint& at) {
+  if (at.host.find(':') != std::string::npos)
+    return fmt::format("[{}]:{}", at.host, at.port);
+  return fmt::format("{}:{}", at.host, at.port);
 }
 
 } // namespace muster

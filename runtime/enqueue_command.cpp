@@ -1,21 +1,18 @@
+#include "persistence/duration.hpp"
 #include "runtime/command_line.hpp"
-#include "runtime/http_client.hpp"
-#include "runtime/http_text.hpp"
+#include "runtime/job_sender.hpp"
+#include "runtime/job_source.hpp"
+#include "runtime/node_json.hpp"
+#include "runtime/node_name.hpp"
 
 #include <fmt/format.h>
-#include <msgpack.hpp>
-#include <nlohmann/json.hpp>
 
 #include <unistd.h>
 
-#include <algorithm>
+#include <cstdint>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
-#include <random>
-#include <thread>
+#include <utility>
 
 namespace muster {
 
@@ -27,8 +24,8 @@ Puts jobs into a queue: the content of each FILE is one job, or standard input
 is. Prints the jobs' ids, one a line, in the order of the input.
 
   --lines                 each line of the input is a job
-  --wait                  print results instead, in order, as they are there;
-                          exit status 1 if a job did not succeed
+  --wait                  print results instead, in the order of the input, as
+                          they are there; exit status 1 if a job did not succeed
   --http=HOST:PORT        default: the node of ./muster-data, else
                           127.0.0.1:8420
   --handler=NAME          default: the queue's name
@@ -37,272 +34,164 @@ is. Prints the jobs' ids, one a line, in the order of the input.
   --max-attempts=5        failures until the job is dead
   --timeout=60s           of one attempt
   --ttl=0                 cancelled if not begun within this time
-  --idempotency-key=KEY   the same key again adds nothing (with many jobs: the
-                          key, a dash and the job's number)
+  --idempotency-key=KEY   the same key again adds nothing (the second job of a
+                          call has the key KEY-1, the third KEY-2, ...)
 
-Requests that were not answered are sent again; nothing is added twice.
+Requests that were not answered, or answered with "later", are sent again for
+some 25 seconds; nothing is added twice.
 
 Examples:
 
   echo hello | muster enqueue --wait echo
-  seq 1 1000 | muster enqueue --lines squares --handler=square
+  seq 1 1000 | muster enqueue --lines --handler=square squares
+  muster enqueue --priority=200 --timeout=5m thumbnails *.png
 )";
 
-constexpr std::size_t batch_jobs = 500;
-constexpr std::size_t batch_bytes = std::size_t{4} << 20;
-constexpr int tries = 8;
-constexpr auto first_pause = std::chrono::milliseconds{100};
-constexpr auto wait_slice = "60s";
+constexpr std::uint32_t unset = UINT32_MAX;
 
 struct enqueue_options {
   bool lines = false;
   bool wait = false;
   std::string http;
   std::string handler;
-  std::string priority;
+  std::uint32_t priority = unset;
+  std::uint32_t max_attempts = unset;
   std::string delay;
-  std::string max_attempts;
   std::string timeout;
   std::string ttl;
   std::string key;
 };
 
-/// The address in `node.json`, or the default.
+caf::config_option_set option_set(enqueue_options& to) {
+  caf::config_option_set options;
+  options.add(to.lines, "lines", "each line is a job")
+    .add(to.wait, "wait", "print results")
+    .add(to.http, "http", "the node's address")
+    .add(to.handler, "handler", "the handler's name")
+    .add(to.priority, "priority", "0 to 255")
+    .add(to.max_attempts, "max-attempts", "number")
+    .add(to.delay, "delay", "duration")
+    .add(to.timeout, "timeout", "duration")
+    .add(to.ttl, "ttl", "duration")
+    .add(to.key, "idempotency-key", "text");
+  return options;
+}
+
+/// What can be said before the first job is sent.
+expected<void> check(const enqueue_options& opts,
+                     const std::vector<std::string>& positional) {
+  auto invalid = [](std::string text) {
+    return fail_with(errc::invalid_argument, std::move(text));
+  };
+  if (positional.empty())
+    return invalid("which queue? Give its name before the files");
+  if (!is_valid_name(positional.front()))
+    return invalid(fmt::format("'{}' is no queue name: 1 to 128 characters of "
+                               "A-Z a-z 0-9 . _ -",
+                               positional.front()));
+  if (!opts.handler.empty() && !is_valid_name(opts.handler))
+    return invalid("handler: '" + opts.handler + "' is no handler name");
+  if (opts.priority != unset && opts.priority > 255)
+    return invalid("priority must be 0 to 255");
+  if (opts.max_attempts == 0)
+    return invalid("max-attempts must be at least 1");
+  if (opts.key.size() > limits::idempotency_key)
+    return invalid("idempotency-key must be at most 255 bytes");
+  for (auto& [name, text] : {std::pair{"delay", &opts.delay},
+                             {"timeout", &opts.timeout},
+                             {"ttl", &opts.ttl}})
+    if (!text->empty())
+      if (auto value = parse_duration(*text); !value)
+        return invalid(fmt::format("{}: {}", name, value.error().message));
+  return {};
+}
+
 expected<endpoint> find_node(const std::string& given) {
-  if (!given.empty())
-    return parse_endpoint(given);
-  std::ifstream in{"muster-data/node.json"};
-  auto facts = nlohmann::json::parse(in, nullptr, false);
-  if (facts.is_object() && facts.contains("http")) {
-    auto& http = facts["http"];
-    if (http.contains("address") && http.contains("port"))
-      return endpoint{http["address"].get<std::string>(),
-                      http["port"].get<std::uint16_t>()};
+  if (!given.empty()) {
+    auto result = parse_endpoint(given);
+    if (!result)
+      return fail_with(errc::invalid_argument,
+                       "http: " + result.error().message);
+    return result;
   }
+  if (auto facts = read_node_json("muster-data"))
+    return facts->http;
   return endpoint{"127.0.0.1", 8420};
 }
 
-std::string random_key() {
-  std::random_device random;
-  return fmt::format("cli-{:08x}{:08x}", random(), random());
+job_sender::settings sender_settings(const enqueue_options& opts,
+                                     const std::string& queue) {
+  job_sender::settings result;
+  result.queue = queue;
+  result.options = {opts.handler, opts.delay, opts.timeout, opts.ttl, {}, {}};
+  if (opts.priority != unset)
+    result.options.priority = opts.priority;
+  if (opts.max_attempts != unset)
+    result.options.max_attempts = opts.max_attempts;
+  result.key_prefix = opts.key.empty() ? "enqueue-" + random_hex(16) : opts.key;
+  result.key_of_first = opts.key;
+  return result;
 }
 
-/// The payloads of the input, one at a time.
-class job_source {
+/// A line that replaces itself, on a terminal only.
+class progress_line {
 public:
-  job_source(std::vector<std::string> files, bool lines)
-    : files_(std::move(files)), lines_(lines) {
-    if (files_.empty())
-      files_.emplace_back("-");
+  void show(std::string_view text) {
+    if (!on_)
+      return;
+    fmt::print(stderr, "\r\033[K{}", text);
+    std::fflush(stderr);
+    shown_ = true;
   }
 
-  /// Nothing at the end. Fails for a file that cannot be read.
-  expected<std::optional<std::string>> next() {
-    while (true) {
-      if (input_ == nullptr) {
-        if (index_ == files_.size())
-          return std::nullopt;
-        if (auto ok = open(files_[index_++]); !ok)
-          return tl::unexpected{ok.error()};
-      }
-      std::string payload;
-      if (lines_) {
-        if (std::getline(*input_, payload))
-          return payload;
-        input_ = nullptr;
-        continue;
-      }
-      payload.assign(std::istreambuf_iterator<char>{*input_}, {});
-      input_ = nullptr;
-      return payload;
-    }
-  }
-
-private:
-  expected<void> open(const std::string& name) {
-    if (name == "-") {
-      input_ = &std::cin;
-      return {};
-    }
-    file_ = std::ifstream{name, std::ios::binary};
-    std::error_code ec;
-    if (!file_ || std::filesystem::is_directory(name, ec))
-      return fail_with(errc::io_error, "cannot read " + name);
-    input_ = &file_;
-    return {};
-  }
-
-  std::vector<std::string> files_;
-  bool lines_;
-  std::size_t index_ = 0;
-  std::ifstream file_;
-  std::istream* input_ = nullptr;
-};
-
-/// Jobs on their way to a queue.
-class job_sender {
-public:
-  job_sender(const endpoint& node, std::string queue, enqueue_options options)
-    : client_(node.host, node.port),
-      queue_(std::move(queue)),
-      options_(std::move(options)) {
-    if (options_.key.empty())
-      options_.key = random_key();
-    else
-      own_key_ = true;
-  }
-
-  expected<void> add(std::string payload) {
-    bytes_ += payload.size();
-    batch_.push_back(std::move(payload));
-    if (batch_.size() >= batch_jobs || bytes_ >= batch_bytes)
-      return flush();
-    return {};
-  }
-
-  expected<void> flush() {
-    if (batch_.empty())
-      return {};
-    auto body = encode_batch();
-    auto reply = send("POST", "/v1/queues/" + queue_ + "/jobs/batch", body);
-    if (!reply)
-      return tl::unexpected{reply.error()};
-    auto answer = nlohmann::json::parse(reply->body, nullptr, false);
-    if (!answer.is_object() || !answer.contains("ids"))
-      return fail_with(errc::malformed, "the node's answer is no list of ids");
-    for (auto& id : answer["ids"])
-      ids_.push_back(id.get<std::string>());
-    batch_.clear();
-    bytes_ = 0;
-    show_progress();
-    return {};
-  }
-
-  /// Waits for each job and prints its result. Returns how many failed.
-  expected<std::size_t> print_results() {
-    std::size_t failed = 0;
-    for (auto& id : ids_) {
-      auto target = fmt::format("/v1/jobs/{}/result?wait={}", id, wait_slice);
-      auto reply = send("GET", target, {});
-      while (reply && reply->status == 202)
-        reply = send("GET", target, {});
-      if (!reply && reply.error().code != errc::cancelled)
-        return tl::unexpected{reply.error()};
-      if (!reply) {
-        ++failed;
-        fmt::print(stderr, "job {}: {}\n", id, reply.error().message);
-        continue;
-      }
-      std::fwrite(reply->body.data(), 1, reply->body.size(), stdout);
-      if (!reply->body.ends_with('\n'))
-        std::fputc('\n', stdout);
-      std::fflush(stdout);
-    }
-    return failed;
-  }
-
-  [[nodiscard]] const std::vector<std::string>& ids() const noexcept {
-    return ids_;
-  }
-
-  void end_progress() const {
-    if (::isatty(STDERR_FILENO) != 0 && !ids_.empty())
+  void clear() {
+    if (std::exchange(shown_, false))
       fmt::print(stderr, "\r\033[K");
   }
 
 private:
-  std::string encode_batch() {
-    msgpack::sbuffer out;
-    msgpack::packer<msgpack::sbuffer> to{out};
-    to.pack_array(static_cast<std::uint32_t>(batch_.size()));
-    auto number = ids_.size();
-    for (auto& payload : batch_) {
-      std::vector<std::pair<std::string, std::string>> texts{
-        {"idempotency_key",
-         own_key_ && options_.lines == false && number == 0
-           ? options_.key
-           : fmt::format("{}-{}", options_.key, number)}};
-      ++number;
-      auto add = [&texts](const char* name, const std::string& value) {
-        if (!value.empty())
-          texts.emplace_back(name, value);
-      };
-      add("handler", options_.handler);
-      add("delay", options_.delay);
-      add("timeout", options_.timeout);
-      add("ttl", options_.ttl);
-      std::vector<std::pair<std::string, std::uint64_t>> numbers;
-      for (auto& [name, text] :
-           {std::pair{"priority", &options_.priority},
-            std::pair{"max_attempts", &options_.max_attempts}})
-        if (auto value = parse_unsigned(*text))
-          numbers.emplace_back(name, *value);
-      to.pack_map(
-        static_cast<std::uint32_t>(texts.size() + numbers.size() + 1));
-      for (auto& [name, value] : texts)
-        to.pack(name).pack(value);
-      for (auto& [name, value] : numbers)
-        to.pack(name).pack(value);
-      to.pack(std::string{"payload"});
-      to.pack_bin(static_cast<std::uint32_t>(payload.size()));
-      to.pack_bin_body(payload.data(),
-                       static_cast<std::uint32_t>(payload.size()));
-    }
-    return {out.data(), out.size()};
-  }
-
-  /// Sends until there is an answer that is no "later". `cancelled` stands for
-  /// a job that is dead or cancelled.
-  expected<http_reply> send(std::string_view method, const std::string& target,
-                            const std::string& body) {
-    auto pause = first_pause;
-    error last;
-    for (int i = 0; i < tries; ++i) {
-      auto reply = client_.send(
-        method, target, {{"Content-Type", "application/msgpack"}}, body);
-      if (reply && reply->ok())
-        return reply;
-      if (reply) {
-        auto problem = nlohmann::json::parse(reply->body, nullptr, false);
-        last = {reply->status == 410 ? errc::cancelled : errc::invalid_argument,
-                problem.is_object()
-                  ? problem.value("detail", std::string{"refused"})
-                  : fmt::format("status {}", reply->status)};
-        if (reply->status != 429 && reply->status != 503)
-          return tl::unexpected{last};
-      } else {
-        last = reply.error();
-      }
-      std::this_thread::sleep_for(pause);
-      pause *= 2;
-    }
-    return tl::unexpected{last};
-  }
-
-  void show_progress() const {
-    if (::isatty(STDERR_FILENO) != 0)
-      fmt::print(stderr, "\r{} jobs accepted", ids_.size());
-  }
-
-  http_client client_;
-  std::string queue_;
-  enqueue_options options_;
-  bool own_key_ = false;
-  std::vector<std::string> batch_;
-  std::size_t bytes_ = 0;
-  std::vector<std::string> ids_;
+  bool on_ = ::isatty(STDERR_FILENO) != 0;
+  bool shown_ = false;
 };
 
-expected<void> send_all(job_source& source, job_sender& sender) {
+expected<void> send_all(job_source& source, job_sender& sender,
+                        progress_line& progress) {
   while (true) {
     auto payload = source.next();
     if (!payload)
-      return tl::unexpected{payload.error()};
-    if (!*payload)
-      return sender.flush();
-    if (auto ok = sender.add(std::move(**payload)); !ok)
+      return tl::unexpected{std::move(payload.error())};
+    auto before = sender.ids().size();
+    auto ok = *payload ? sender.add(std::move(**payload)) : sender.flush();
+    if (!ok || !*payload)
       return ok;
+    if (sender.ids().size() != before)
+      progress.show(fmt::format("{} jobs accepted", sender.ids().size()));
   }
+}
+
+/// Returns how many jobs did not succeed.
+expected<std::size_t> print_results(job_sender& sender,
+                                    progress_line& progress) {
+  std::size_t failed = 0;
+  std::size_t done = 0;
+  for (auto& id : sender.ids()) {
+    progress.show(fmt::format("{} of {} jobs done", done, sender.ids().size()));
+    auto result = sender.result(id);
+    progress.clear();
+    ++done;
+    if (!result && result.error().code != errc::cancelled)
+      return tl::unexpected{std::move(result.error())};
+    if (!result) {
+      ++failed;
+      fmt::print(stderr, "job {}: {}\n", id, result.error().message);
+      continue;
+    }
+    if (!result->ends_with('\n'))
+      result->push_back('\n');
+    std::fwrite(result->data(), 1, result->size(), stdout);
+    std::fflush(stdout);
+  }
+  return failed;
 }
 
 } // namespace
@@ -313,42 +202,28 @@ int run_enqueue(arguments args) {
     return 0;
   }
   enqueue_options opts;
-  caf::config_option_set options;
-  options.add(opts.lines, "lines", "each line is a job")
-    .add(opts.wait, "wait", "print results")
-    .add(opts.http, "http", "the node's address")
-    .add(opts.handler, "handler", "the handler's name")
-    .add(opts.priority, "priority", "0 to 255")
-    .add(opts.delay, "delay", "duration")
-    .add(opts.max_attempts, "max-attempts", "number")
-    .add(opts.timeout, "timeout", "duration")
-    .add(opts.ttl, "ttl", "duration")
-    .add(opts.key, "idempotency-key", "text");
-  auto positional = parse_options(options, args);
+  auto positional = parse_options(option_set(opts), args);
   if (!positional)
     return usage_error("enqueue", positional.error().message);
-  if (positional->empty() || !is_valid_name(positional->front()))
-    return usage_error("enqueue", "give a queue's name first");
-  for (auto& [name, text] : {std::pair{"priority", &opts.priority},
-                             std::pair{"max-attempts", &opts.max_attempts}})
-    if (!text->empty() && !parse_unsigned(*text))
-      return usage_error("enqueue", fmt::format("{} must be a number", name));
+  if (auto ok = check(opts, *positional); !ok)
+    return usage_error("enqueue", ok.error().message);
   auto node = find_node(opts.http);
   if (!node)
     return usage_error("enqueue", node.error().message);
-  auto wait = opts.wait;
-  job_source source{{positional->begin() + 1, positional->end()}, opts.lines};
-  job_sender sender{*node, positional->front(), std::move(opts)};
-  auto sent = send_all(source, sender);
-  sender.end_progress();
-  if (!wait)
+  job_source source{
+    {positional->begin() + 1, positional->end()}, opts.lines, std::cin};
+  job_sender sender{*node, sender_settings(opts, positional->front())};
+  progress_line progress;
+  auto sent = send_all(source, sender, progress);
+  progress.clear();
+  if (!opts.wait)
     for (auto& id : sender.ids())
       fmt::print("{}\n", id);
   if (!sent)
     return report_failure("enqueue", sent.error().message);
-  if (!wait)
+  if (!opts.wait)
     return 0;
-  auto failed = sender.print_results();
+  auto failed = print_results(sender, progress);
   if (!failed)
     return report_failure("enqueue", failed.error().message);
   return *failed == 0 ? 0 : 1;

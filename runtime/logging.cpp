@@ -51,9 +51,9 @@ std::string logger::render(bool json, std::string_view time, log_level level,
   line += ' ';
   line += name;
   line.append(8 - name.size(), ' ');
-  // Whatever an event says stays on one line.
+  // Whatever an event says stays on one line and leaves the terminal alone.
   for (auto c : event)
-    line += c == '\n' || c == '\r' ? ' ' : c;
+    line += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? ' ' : c;
   for (auto& [key, value] : with) {
     line += ' ';
     line += key;

@@ -17,7 +17,8 @@ parse_log_level(std::string_view text) noexcept;
 /// Writes one line an event to standard error. Thread-safe.
 ///
 ///     2026-01-31T12:00:00.000Z info  journal opened directory=/var/lib/muster
-///     {"ts":"2026-...","level":"info","event":"journal opened","directory":...}
+///     {"ts":"2026-...","level":"info","event":"journal
+///     opened","directory":...}
 class logger {
 public:
   using fields

@@ -2,15 +2,18 @@
 
 #include "muster_version.hpp"
 #include "runtime/http_metrics.hpp"
+#include "runtime/http_text.hpp"
 
 #include <fmt/format.h>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
+#include <span>
 #include <system_error>
 
 namespace muster {
@@ -48,6 +51,24 @@ public:
     render_histogram(out_, name, {}, data);
   }
 
+  /// Of counts or bytes, where `durations` is of microseconds.
+  void amounts(std::string_view name, std::string_view help,
+               const histogram::snapshot& data) {
+    render_head(out_, name, "histogram", help);
+    auto to = std::back_inserter(out_);
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i + 1 < histogram::bucket_count; ++i) {
+      total += data.buckets[i];
+      if (i % 2 == 0)
+        fmt::format_to(to, "{}_bucket{{le=\"{}\"}} {}\n", name,
+                       std::uint64_t{1} << i, total);
+    }
+    fmt::format_to(to,
+                   "{0}_bucket{{le=\"+Inf\"}} {1}\n{0}_sum {2}\n"
+                   "{0}_count {1}\n",
+                   name, data.count(), data.sum);
+  }
+
   std::string& out() {
     return out_;
   }
@@ -61,16 +82,21 @@ double seconds(millis value) {
 }
 
 void render_queues(writer& to, const node_figures& figures) {
+  std::span queues{figures.queues.data(),
+                   std::min(figures.queues.size(), max_measured_queues)};
+  to.one("muster_queues_left_out", "gauge",
+         "1 if there are more queues than the first 1000 by name shown here.",
+         queues.size() < figures.queues.size() ? 1 : 0);
   to.head("muster_queue_jobs", "gauge", "Jobs by queue and state.");
-  for (auto& queue : figures.queues)
+  for (auto& queue : queues)
     for (std::size_t i = 0; i < job_state_count; ++i)
       to.sample("muster_queue_jobs",
                 fmt::format("queue=\"{}\",state=\"{}\"", queue.name,
                             to_string(static_cast<job_state>(i))),
                 queue.depth[i]);
   to.head("muster_queue_oldest_ready_seconds", "gauge",
-          "Age of the job that is next in its queue.");
-  for (auto& queue : figures.queues)
+          "Age of the oldest ready job of the highest waiting priority.");
+  for (auto& queue : queues)
     if (queue.oldest_ready)
       to.sample("muster_queue_oldest_ready_seconds",
                 fmt::format("queue=\"{}\"", queue.name),
@@ -98,7 +124,7 @@ void render_queues(writer& to, const node_figures& figures) {
   };
   for (auto& each : counters) {
     to.head(each.name, "counter", each.help);
-    for (auto& queue : figures.queues)
+    for (auto& queue : queues)
       to.sample(each.name, fmt::format("queue=\"{}\"", queue.name),
                 queue.*each.value);
   }
@@ -106,12 +132,18 @@ void render_queues(writer& to, const node_figures& figures) {
 
 void render_journal(writer& to, const node_figures& figures) {
   auto& j = figures.journal;
+  to.one(applied_entries_metric, "counter",
+         "Entries applied since the store's beginning.", j.applied);
   to.one("muster_log_entries_total", "counter", "Entries written to the log.",
          j.entries);
   to.one("muster_log_commands_total", "counter", "Commands in these entries.",
          j.commands);
-  to.one("muster_log_written_bytes_total", "counter",
-         "Bytes of these entries.", j.log_bytes);
+  to.one("muster_log_written_bytes_total", "counter", "Bytes of these entries.",
+         j.log_bytes);
+  to.amounts("muster_log_entry_bytes", "Size of these entries.",
+             j.log_write_bytes);
+  to.amounts("muster_log_entry_commands", "Commands in an entry.",
+             j.commands_per_entry);
   to.durations("muster_log_write_duration_seconds",
                "Time to have an entry on disk.", j.log_write_us);
   to.durations("muster_log_apply_duration_seconds",
@@ -135,6 +167,11 @@ void render_worker(writer& to, const node_figures& figures) {
   for (auto& worker : figures.workers)
     to.sample("muster_worker_running_jobs",
               fmt::format("worker=\"{}\"", worker.name), worker.running);
+  to.head("muster_worker_held_leases", "gauge",
+          "Leases that a worker holds, running or waiting.");
+  for (auto& worker : figures.workers)
+    to.sample("muster_worker_held_leases",
+              fmt::format("worker=\"{}\"", worker.name), worker.held);
   to.head("muster_worker_threads", "gauge", "Jobs that may run at once.");
   for (auto& worker : figures.workers)
     to.sample("muster_worker_threads",
@@ -162,6 +199,14 @@ void render_worker(writer& to, const node_figures& figures) {
   to.one("muster_worker_stuck_threads", "gauge",
          "Threads given up because a handler did not return.",
          figures.worker.stuck);
+  to.one("muster_worker_stuck_threads_total", "counter",
+         "Threads ever given up for that reason.", figures.worker.stuck_total);
+  to.one("muster_worker_outcome_batches_total", "counter",
+         "Batches of outcomes sent to the manager.",
+         figures.worker.outcome_batches);
+  to.one("muster_worker_outcomes_acknowledged_total", "counter",
+         "Outcomes that the manager has recorded.",
+         figures.worker.outcomes_acknowledged);
   to.one("muster_worker_outcome_batches_resent_total", "counter",
          "Batches of outcomes sent again.",
          figures.worker.outcome_batches_resent);
@@ -176,9 +221,24 @@ void render_process(writer& to, const node_figures& figures) {
             fmt::format("version=\"{}\",revision=\"{}\"", MUSTER_VERSION,
                         MUSTER_GIT_DESCRIPTION),
             1);
+  to.head("muster_node_info", "gauge", "Always 1; the labels say who it is.");
+  to.sample("muster_node_info",
+            fmt::format("name=\"{}\",incarnation=\"{}\"", figures.name,
+                        figures.incarnation),
+            1);
   to.one("process_start_time_seconds", "gauge",
-         "When the process began, since 1970.",
+         "When the node was started, since 1970.",
          seconds(figures.started.time_since_epoch()));
+  to.one("muster_uptime_seconds", "gauge", "Time since the node was started.",
+         seconds(std::max(figures.now - figures.started, millis{0})));
+  rusage usage{};
+  if (::getrusage(RUSAGE_SELF, &usage) == 0)
+    to.one(
+      "process_cpu_seconds_total", "counter",
+      "Processor time of the process, user and system.",
+      static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+        + static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
+            / 1e6);
   if (auto* file = std::fopen("/proc/self/statm", "re")) {
     unsigned long total = 0;
     unsigned long resident = 0;
@@ -205,6 +265,23 @@ std::string render_metrics(const node_figures& figures) {
   render_queues(to, figures);
   render_worker(to, figures);
   return out;
+}
+
+std::optional<std::uint64_t> find_sample(std::string_view text,
+                                         std::string_view name) noexcept {
+  while (!text.empty()) {
+    auto end = std::min(text.find('\n'), text.size());
+    auto line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.starts_with(name) && line.substr(name.size()).starts_with(' '))
+      return parse_unsigned(line.substr(name.size() + 1));
+  }
+  return std::nullopt;
+}
+
+bool is_metrics_of(std::string_view text, std::string_view incarnation) {
+  return text.find(fmt::format("incarnation=\"{}\"", incarnation))
+         != std::string_view::npos;
 }
 
 } // namespace muster

@@ -1,7 +1,7 @@
 #include "runtime/node.hpp"
 
-#include "runtime/http_text.hpp"
 #include "runtime/metrics.hpp"
+#include "runtime/node_name.hpp"
 #include "runtime/routes.hpp"
 
 #include <caf/actor_system.hpp>
@@ -13,14 +13,8 @@
 
 #include <fmt/format.h>
 
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstdio>
-#include <fstream>
-#include <random>
 #include <system_error>
 #include <utility>
 
@@ -30,58 +24,15 @@ namespace {
 
 constexpr int port_tries = 1'000;
 
-std::string random_hex(int digits) {
-  std::random_device random;
-  std::string result;
-  for (int i = 0; i < digits; ++i)
-    result += "0123456789abcdef"[random() % 16];
-  return result;
-}
-
-/// Letters, digits and `._-` of the host's name.
-std::string host_name() {
-  std::array<char, 256> buffer{};
-  if (::gethostname(buffer.data(), buffer.size() - 1) != 0)
-    return "node";
-  std::string result;
-  for (auto c : std::string{buffer.data()})
-    if (is_valid_name({&c, 1}) && result.size() < 48)
-      result += c;
-  return result.empty() ? "node" : result;
-}
-
-/// The name that the data directory keeps; empty if it keeps none.
-std::string kept_name(const std::filesystem::path& file) {
-  std::ifstream in{file};
-  std::string result;
-  std::getline(in, result);
-  return is_valid_name(result) ? result : std::string{};
-}
-
-expected<void> write_file(const std::filesystem::path& path,
-                          std::string_view content) {
-  auto temporary = path;
-  temporary += ".new";
-  auto refuse = [&temporary](int number) {
-    return fail_with(errc::io_error,
-                     fmt::format("cannot write {}: {}", temporary.string(),
-                                 std::error_code{number, std::system_category()}
-                                   .message()));
-  };
-  auto* file = std::fopen(temporary.c_str(), "we");
-  if (file == nullptr)
-    return refuse(errno);
-  auto written = std::fwrite(content.data(), 1, content.size(), file);
-  auto flushed = std::fflush(file) == 0 && ::fsync(::fileno(file)) == 0;
-  auto number = errno;
-  std::fclose(file);
-  if (written != content.size() || !flushed)
-    return refuse(number);
-  std::error_code ec;
-  std::filesystem::rename(temporary, path, ec);
-  if (ec)
-    return refuse(ec.value());
-  return {};
+log_level level_of(node_event::severity severity) noexcept {
+  switch (severity) {
+    case node_event::severity::error:
+      return log_level::error;
+    case node_event::severity::warning:
+      return log_level::warning;
+    default:
+      return log_level::info;
+  }
 }
 
 /// What other nodes find at the node port for now: somebody who says who it is.
@@ -91,28 +42,6 @@ caf::behavior greeter(caf::event_based_actor* self, const std::string& name) {
 }
 
 } // namespace
-
-std::string ready_line(const node_facts& facts) {
-  return fmt::format("muster node {} ready http={}:{} node={}:{} roles={}",
-                     facts.name, facts.http_address, facts.http_port,
-                     facts.node_address, facts.node_port,
-                     fmt::join(facts.roles, ","));
-}
-
-std::string node_json(const node_facts& facts, int pid) {
-  std::string out = R"({"name":)";
-  append_json_string(out, facts.name);
-  out += fmt::format(R"(,"pid":{},"incarnation":"{}","roles":[)", pid,
-                     facts.incarnation);
-  for (auto& role : facts.roles)
-    out += fmt::format(R"({}"{}")", out.back() == '[' ? "" : ",", role);
-  out += R"(],"http":{"address":)";
-  append_json_string(out, facts.http_address);
-  out += fmt::format(R"(,"port":{}}},"node":{{"address":)", facts.http_port);
-  append_json_string(out, facts.node_address);
-  out += fmt::format(",\"port\":{}}}}}\n", facts.node_port);
-  return out;
-}
 
 struct node::impl {
   impl(node_config& cfg, node_settings opts, const logger& sink)
@@ -125,39 +54,40 @@ struct node::impl {
       http->stop();
     if (actors)
       actors->stop();
-    if (greeting)
-      caf::anon_send_exit(greeting, caf::exit_reason::user_shutdown);
+    leave();
+    if (ours)
+      remove_facts();
   }
 
   // -- start ------------------------------------------------------------------
 
   expected<void> start() {
+    facts.pid = ::getpid();
     facts.incarnation = random_hex(12);
-    auto name_file = settings.data_dir / "node.name";
-    facts.name = settings.name.empty() ? kept_name(name_file) : settings.name;
-    if (facts.name.empty())
-      facts.name = host_name() + '-' + random_hex(6);
     if (settings.manager)
       facts.roles.emplace_back("manager");
     if (settings.worker)
       facts.roles.emplace_back("worker");
+    facts.name = choose_name(settings.name, settings.data_dir);
     if (auto ok = start_actors(); !ok)
       return ok;
-    if (auto ok = write_file(name_file, facts.name + '\n'); !ok)
+    ours = true;
+    // It would tell of a node that is no more.
+    remove_facts();
+    if (auto ok = keep_name(facts.name, settings.data_dir); !ok)
       return ok;
     if (auto ok = start_http(); !ok)
       return ok;
     if (auto ok = publish(); !ok)
       return ok;
-    return write_file(settings.data_dir / "node.json",
-                      node_json(facts, ::getpid()));
+    return replace_file(facts_file(), to_json(facts));
   }
 
   expected<void> start_actors() {
     auto handlers = std::make_shared<handler_registry>();
-    for (auto& [name, program] : settings.exec_handlers) {
+    for (auto& [name, words] : settings.exec_handlers) {
       exec_handler_options options;
-      options.command = program;
+      options.command = words;
       options.max_result_bytes = settings.max_result;
       if (auto ok = handlers->add(name, make_exec_handler(options)); !ok)
         return ok;
@@ -172,12 +102,8 @@ struct node::impl {
     options.worker_settings.incarnation = facts.incarnation;
     options.handlers = std::move(handlers);
     options.log = [sink = &log](const node_event& event) {
-      auto level = event.level == node_event::severity::error
-                     ? log_level::error
-                   : event.level == node_event::severity::warning
-                     ? log_level::warning
-                     : log_level::info;
-      sink->log(level, event.text, {{"component", event.component}});
+      sink->log(level_of(event.level), event.text,
+                {{"component", event.component}});
     };
     auto result = local_node::start(system, std::move(options), port);
     if (!result)
@@ -196,11 +122,12 @@ struct node::impl {
     if (!result)
       return tl::unexpected{std::move(result.error())};
     http = std::move(*result);
-    facts.http_address = http->address();
-    facts.http_port = http->port();
+    facts.http = {http->address(), http->port()};
     return {};
   }
 
+  /// Binds the port itself, and not a port that a probe found free: it might be
+  /// taken by then.
   expected<void> publish() {
     greeting = system.spawn(greeter, facts.name);
     auto wanted = settings.node_port;
@@ -211,8 +138,7 @@ struct node::impl {
       auto bound = system.middleman().publish(
         greeting, wanted, settings.node_address.c_str(), true);
       if (bound) {
-        facts.node_address = settings.node_address;
-        facts.node_port = *bound;
+        facts.node = {settings.node_address, *bound};
         return {};
       }
       why = bound.error();
@@ -223,18 +149,23 @@ struct node::impl {
                      fmt::format("cannot listen on {} port {} for other nodes: "
                                  "{}",
                                  settings.node_address, settings.node_port,
-                                 to_string(why)));
+                                 settings.strict_ports && wanted != 0
+                                   ? "the port is occupied, or the address is "
+                                     "not of this machine"
+                                   : to_string(why)));
   }
 
   // -- figures ----------------------------------------------------------------
 
   std::string metrics() {
     node_figures figures;
+    figures.name = facts.name;
+    figures.incarnation = facts.incarnation;
     figures.journal = port->stats();
     if (auto usage = port->usage())
       figures.usage = *usage;
     if (auto reading = port->snapshot())
-      figures.queues = reading->view().queues({}, max_measured_queues);
+      figures.queues = reading->view().queues({}, max_measured_queues + 1);
     figures.worker = actors->counters();
     figures.workers = actors->workers();
     figures.now = wall_clock();
@@ -254,15 +185,34 @@ struct node::impl {
     actors->drain(settings.drain_timeout);
     http->stop();
     actors->stop();
+    leave();
+    log.info("stopped");
+  }
+
+  /// Without this the actor system waits for the actor, and its end for the
+  /// port's.
+  void leave() {
+    if (!greeting)
+      return;
     caf::anon_send_exit(greeting, caf::exit_reason::user_shutdown);
     greeting = nullptr;
-    log.info("stopped");
+  }
+
+  [[nodiscard]] std::filesystem::path facts_file() const {
+    return settings.data_dir / "node.json";
+  }
+
+  void remove_facts() const {
+    std::error_code ec;
+    std::filesystem::remove(facts_file(), ec);
   }
 
   node_settings settings;
   const logger& log;
   timestamp started = wall_clock();
   node_facts facts;
+  /// Whether the data directory is locked by us.
+  bool ours = false;
   caf::actor_system system;
   std::shared_ptr<journal_port> port = std::make_shared<journal_port>();
   std::unique_ptr<local_node> actors;
@@ -276,9 +226,8 @@ node::node(std::unique_ptr<impl> ptr) : impl_(std::move(ptr)) {
 
 node::~node() = default;
 
-expected<std::unique_ptr<node>> node::start(node_config& config,
-                                            node_settings settings,
-                                            const logger& log) {
+expected<std::unique_ptr<node>>
+node::start(node_config& config, node_settings settings, const logger& log) {
   auto ptr = std::make_unique<impl>(config, std::move(settings), log);
   if (auto ok = ptr->start(); !ok)
     return tl::unexpected{std::move(ok.error())};

@@ -1,38 +1,23 @@
 #include "runtime/command_line.hpp"
 #include "runtime/node.hpp"
+#include "runtime/signals.hpp"
 
 #include <fmt/format.h>
 
-#include <csignal>
 #include <cstdio>
-#include <ctime>
-#include <thread>
-#include <unistd.h>
 
 namespace muster {
 
 namespace {
 
-sigset_t ending_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
-}
+constexpr millis failure_look{200};
 
-/// Waits for SIGTERM or SIGINT, or until the node fails. Returns the signal, or
-/// 0.
-int wait_for_end(const node& running) {
-  auto set = ending_signals();
-  timespec pause{0, 200'000'000};
-  while (true) {
-    auto got = ::sigtimedwait(&set, nullptr, &pause);
-    if (got > 0)
-      return got;
-    if (running.failed())
-      return 0;
-  }
+/// Waits for a signal or the node's failure, which it returns.
+std::optional<error> wait_for_end(signal_watch& signals, const node& self) {
+  while (signals.wait(failure_look) == 0)
+    if (auto reason = self.failed())
+      return reason;
+  return std::nullopt;
 }
 
 } // namespace
@@ -51,31 +36,25 @@ int run_node(arguments args) {
   auto settings = config.settings();
   if (!settings)
     return usage_error("node", settings.error().message);
-  // Before any thread is made, so that every thread leaves them to this one.
-  auto set = ending_signals();
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  signal_watch signals;
   logger log{settings->level, settings->json_log};
   if (settings->insecure)
-    log.warning("insecure: anybody who can reach this node can use it");
+    log.warning(
+      "insecure: whoever reaches this node can use it",
+      {{"http", settings->http.address}, {"node", settings->node_address}});
   auto running = node::start(config, std::move(*settings), log);
   if (!running)
     return report_failure("node", running.error().message);
   auto& self = **running;
+  signals.serving();
   fmt::print("{}\n", ready_line(self.facts()));
   std::fflush(stdout);
-  if (auto got = wait_for_end(self); got != 0) {
-    std::thread{[set] {
-      int again = 0;
-      ::sigwait(&set, &again);
-      ::_exit(128 + again);
-    }}.detach();
-    self.shut_down();
-    return 0;
+  if (auto reason = wait_for_end(signals, self)) {
+    running->reset();
+    return report_failure("node", "gave up: " + reason->message);
   }
-  auto reason = self.failed();
-  running->reset();
-  return report_failure("node", "gave up: " + reason->message);
+  self.shut_down();
+  return 0;
 }
 
 } // namespace muster

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace muster {
@@ -55,9 +56,10 @@ public:
   }
 
   /// For `muster node --help`.
-  [[nodiscard]] static std::string help();
+  [[nodiscard]] static std::string_view help();
 
 private:
+  /// As given.
   struct raw_settings {
     std::string roles = "manager,worker";
     std::string name;
@@ -90,6 +92,14 @@ private:
     std::uint32_t max_connections = 10'000;
   };
 
+  [[nodiscard]] expected<void> check_file() const;
+  [[nodiscard]] expected<void> check_scheduler() const;
+  [[nodiscard]] expected<void> read_roles(node_settings& to) const;
+  [[nodiscard]] expected<void> read_addresses(node_settings& to) const;
+  [[nodiscard]] expected<void> read_worker(node_settings& to) const;
+  [[nodiscard]] expected<void> read_durations(node_settings& to) const;
+  [[nodiscard]] expected<void> read_sizes(node_settings& to) const;
+  [[nodiscard]] expected<void> read_logging(node_settings& to) const;
   [[nodiscard]] expected<void> read_exec(node_settings& to) const;
 
   raw_settings raw_;

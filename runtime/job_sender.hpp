@@ -1,0 +1,82 @@
+#pragma once
+
+#include "persistence/expected.hpp"
+#include "runtime/command_line.hpp"
+#include "runtime/http_client.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace muster {
+
+/// The options that all jobs of one call of `muster enqueue` have in common, as
+/// they stand on the command line; empty is the node's default.
+struct job_options {
+  std::string handler;
+  std::string delay;
+  std::string timeout;
+  std::string ttl;
+  std::optional<std::uint32_t> priority;
+  std::optional<std::uint32_t> max_attempts;
+};
+
+/// A batch as `POST /v1/queues/{queue}/jobs/batch` takes it: msgpack, an array
+/// of maps. `keys` are the idempotency keys, one for each payload.
+[[nodiscard]] std::string encode_batch(const job_options& options,
+                                       const std::vector<std::string>& payloads,
+                                       const std::vector<std::string>& keys);
+
+/// Puts jobs into a queue of a node, in batches. Each job has a key, so that a
+/// request that was not answered can be sent again without adding anything.
+class job_sender {
+public:
+  struct settings {
+    std::string queue;
+    job_options options;
+    /// Job number `i` gets the key `prefix-i`; one that stands alone may have a
+    /// key of its own.
+    std::string key_prefix;
+    std::string key_of_first;
+    /// What is refused or not answered is sent again this often, with pauses
+    /// that begin with this and double: 25 seconds in all.
+    int tries = 9;
+    millis first_pause{100};
+  };
+
+  job_sender(const endpoint& node, settings opts);
+
+  /// Sends a batch when it is large enough.
+  [[nodiscard]] expected<void> add(std::string payload);
+
+  /// Sends what is left.
+  [[nodiscard]] expected<void> flush();
+
+  /// Accepted jobs, in the order of `add`.
+  [[nodiscard]] const std::vector<std::string>& ids() const noexcept {
+    return ids_;
+  }
+
+  /// Waits until the job is final. Returns its result; `cancelled` with why
+  /// there is none if it is dead or was cancelled, other errors if the node
+  /// does not answer.
+  [[nodiscard]] expected<std::string> result(const std::string& id);
+
+private:
+  /// Sends until there is an answer other than "later".
+  [[nodiscard]] expected<http_reply> send(std::string_view method,
+                                          const std::string& target,
+                                          const std::string& body);
+
+  http_client client_;
+  settings settings_;
+  std::vector<std::string> batch_;
+  std::size_t bytes_ = 0;
+  std::vector<std::string> ids_;
+};
+
+} // namespace muster
