@@ -14,6 +14,7 @@ constexpr millis kill_limit{2'000};
 std::vector<restart_kind>
 kinds_of(const std::vector<child_specification>& specs) {
   std::vector<restart_kind> result;
+  result.reserve(specs.size());
   for (auto& spec : specs)
     result.push_back(spec.restart);
   return result;
