@@ -9,9 +9,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 found=0
 
-# forbid FOLDER PATTERN REASON: no source in FOLDER includes such a file.
+# forbid FOLDER PATTERN REASON: no source in FOLDER includes such a file, be it
+# in quotes or in angle brackets.
 forbid() {
-  if grep -rnE --include='*.[ch]pp' "^[ \t]*#[ \t]*include[ \t]*$2" "$1"; then
+  if grep -rnE --include='*.[ch]pp' "^[[:space:]]*#[[:space:]]*include[[:space:]]*[\"<]$2" "$1"; then
     echo "  $1/ $3"
     found=1
   fi
@@ -25,23 +26,23 @@ forbid_link() {
   fi
 }
 
-forbid persistence '"(actors|runtime|test|examples)/' \
+forbid persistence '(actors|runtime|test|examples)/' \
   "is the lowest layer"
-forbid persistence '<caf/' "knows no actors"
-forbid persistence '<boost/(asio|beast)' "knows no sockets"
+forbid persistence 'caf/' "knows no actors"
+forbid persistence 'boost/(asio|beast)' "knows no sockets"
 forbid_link persistence 'muster_(actors|runtime)|muster::(actors|runtime)|CAF::.*' \
   "is the lowest layer"
 
-forbid actors '"(runtime|test|examples)/' "does not know what runs it"
-forbid actors '<boost/(asio|beast)' "knows no HTTP"
-forbid actors '<(lmdb|raft)[./]' "touches files only through persistence/"
+forbid actors '(runtime|test|examples)/' "does not know what runs it"
+forbid actors 'boost/(asio|beast)' "knows no HTTP"
+forbid actors '(lmdb|raft)[./]' "touches files only through persistence/"
 forbid_link actors 'muster_runtime|muster::runtime|Boost::.*' \
   "does not know what runs it"
 
-forbid runtime '"(test|examples)/' "does not know its tests"
+forbid runtime '(test|examples)/' "does not know its tests"
 
 for layer in persistence actors runtime; do
-  forbid "$layer" '"\.\.?/' "names files from the root of the tree"
+  forbid "$layer" '\.\.?/' "names files from the root of the tree"
 done
 
 exit $found
