@@ -2,9 +2,9 @@
 
 #include "persistence/msgpack_io.hpp"
 
-#include <cmath>
+#include <algorithm>
 #include <exception>
-#include <limits>
+#include <iterator>
 
 namespace muster {
 
@@ -167,16 +167,18 @@ lease_token read_token(field_reader& from) {
 }
 
 template <class T, class ReadItem>
-std::vector<T> read_items(field_reader& from, ReadItem read_item) {
-  auto* obj = from.next();
-  if (obj == nullptr)
+std::vector<T> read_items(field_reader& from, msgpack_cursor& at,
+                          ReadItem read_item) {
+  if (!from.take())
     throw malformed_bytes{};
-  field_reader items{*obj};
+  field_reader items{at};
   std::vector<T> result;
-  result.reserve(items.left());
-  while (auto* item = items.next()) {
-    field_reader fields{*item};
+  // What the bytes claim is not what they hold.
+  result.reserve(std::min<std::size_t>(items.left(), limits::jobs_per_batch));
+  while (items.take()) {
+    field_reader fields{at};
     result.push_back(read_item(fields));
+    fields.finish();
   }
   return result;
 }
@@ -195,7 +197,7 @@ new_job read_new_job(field_reader& from) {
   return job;
 }
 
-command read_configure(field_reader& from) {
+command read_configure(field_reader& from, msgpack_cursor& at) {
   configure_command cmd;
   from.read(cmd.queue);
   from.read(cmd.paused);
@@ -203,29 +205,31 @@ command read_configure(field_reader& from) {
   from.read(cmd.max_running);
   from.read(cmd.rate);
   from.read(cmd.retention);
-  if (auto* obj = from.next(); obj != nullptr && !obj->is_nil()) {
-    field_reader fields{*obj};
+  if (from.take() && !at.nil()) {
+    field_reader fields{at};
     auto& policy = cmd.backoff.emplace();
     fields.read(policy.min);
     fields.read(policy.max);
     fields.read(policy.factor);
     fields.read(policy.jitter);
+    fields.finish();
   }
   from.read(cmd.dead_letter);
   return cmd;
 }
 
-command read_settlement(std::uint8_t kind, field_reader& from) {
+command read_settlement(std::uint8_t kind, field_reader& from,
+                        msgpack_cursor& at) {
   switch (kind) {
     case 2:
-      return complete_command{read_items<completion>(from, [](auto& f) {
+      return complete_command{read_items<completion>(from, at, [](auto& f) {
         completion item;
         item.token = read_token(f);
         f.read(item.result);
         return item;
       })};
     case 3:
-      return fail_command{read_items<failure>(from, [](auto& f) {
+      return fail_command{read_items<failure>(from, at, [](auto& f) {
         failure item;
         item.token = read_token(f);
         f.read_enum(item.kind, failure_kind::lost);
@@ -234,7 +238,7 @@ command read_settlement(std::uint8_t kind, field_reader& from) {
         return item;
       })};
     case 4:
-      return extend_command{read_items<extension>(from, [](auto& f) {
+      return extend_command{read_items<extension>(from, at, [](auto& f) {
         extension item;
         item.token = read_token(f);
         f.read(item.ttl);
@@ -243,20 +247,17 @@ command read_settlement(std::uint8_t kind, field_reader& from) {
       })};
     default:
       return release_command{read_items<lease_token>(
-        from, [](auto& f) { return read_token(f); })};
+        from, at, [](auto& f) { return read_token(f); })};
   }
 }
 
-command read_command(const msgpack::object& obj) {
-  field_reader from{obj};
-  std::uint8_t kind = 255;
-  from.read(kind);
+command read_fields(std::uint8_t kind, field_reader& from, msgpack_cursor& at) {
   switch (kind) {
     case 0: {
       enqueue_command cmd;
       from.read(cmd.queue);
       cmd.jobs = read_items<new_job>(
-        from, [](auto& fields) { return read_new_job(fields); });
+        from, at, [](auto& fields) { return read_new_job(fields); });
       return cmd;
     }
     case 1: {
@@ -271,7 +272,7 @@ command read_command(const msgpack::object& obj) {
     case 3:
     case 4:
     case 5:
-      return read_settlement(kind, from);
+      return read_settlement(kind, from, at);
     case 6: {
       cancel_command cmd;
       from.read(cmd.id);
@@ -288,7 +289,7 @@ command read_command(const msgpack::object& obj) {
       return cmd;
     }
     case 9:
-      return read_configure(from);
+      return read_configure(from, at);
     case 10: {
       purge_command cmd;
       from.read(cmd.queue);
@@ -301,168 +302,40 @@ command read_command(const msgpack::object& obj) {
   }
 }
 
-// -- validation ---------------------------------------------------------------
-
-struct rule_broken {
-  std::string text;
-};
-
-void require(bool ok, const char* text) {
-  if (!ok)
-    throw rule_broken{text};
-}
-
-constexpr const char* name_rule
-  = " must be 1 to 128 characters of A-Z a-z 0-9 . _ -";
-
-void require_name(std::string_view name, const char* field) {
-  if (!is_valid_name(name))
-    throw rule_broken{std::string{field} + name_rule};
-}
-
-void require_duration(millis value, millis min, const char* field) {
-  if (value < min || value > limits::duration)
-    throw rule_broken{std::string{field}
-                      + (min > millis{0} ? " must be at least 1ms"
-                                         : " must not be negative")
-                      + " and at most ten years"};
-}
-
-void check(const new_job& job) {
-  require_name(job.handler, "handler");
-  require_duration(job.delay, millis{0}, "delay");
-  require_duration(job.timeout, millis{1}, "timeout");
-  require_duration(job.ttl, millis{0}, "ttl");
-  require_duration(job.key_ttl, millis{1}, "key_ttl");
-  require(job.max_attempts >= 1 && job.max_attempts <= limits::max_attempts,
-          "max_attempts must be 1 to 1000000");
-  require(job.idempotency_key.size() <= limits::idempotency_key,
-          "idempotency_key must be at most 255 bytes");
-  require(job.payload.size() <= std::numeric_limits<std::uint32_t>::max() / 2,
-          "payload must be less than 2 GiB");
-}
-
-void check(const enqueue_command& cmd) {
-  require_name(cmd.queue, "queue");
-  require(!cmd.jobs.empty(), "jobs must not be empty");
-  require(cmd.jobs.size() <= limits::jobs_per_batch,
-          "jobs must be at most 10000 in one batch");
-  for (auto& job : cmd.jobs)
-    check(job);
-}
-
-void check(const lease_command& cmd) {
-  require_name(cmd.queue, "queue");
-  require(cmd.worker.size() <= limits::worker_name,
-          "worker must be at most 255 bytes");
-  require(cmd.max >= 1, "max must be at least 1");
-  require_duration(cmd.ttl, millis{1}, "ttl");
-}
-
-template <class Command>
-void check_items(const Command& cmd) {
-  require(!cmd.items.empty(), "items must not be empty");
-}
-
-void check(const complete_command& cmd) {
-  check_items(cmd);
-  for (auto& item : cmd.items)
-    require(item.result.size() <= std::numeric_limits<std::uint32_t>::max() / 2,
-            "result must be less than 2 GiB");
-}
-
-void check(const fail_command& cmd) {
-  check_items(cmd);
-}
-
-void check(const extend_command& cmd) {
-  check_items(cmd);
-  for (auto& item : cmd.items)
-    require_duration(item.ttl, millis{1}, "ttl");
-}
-
-void check(const release_command& cmd) {
-  check_items(cmd);
-}
-
-void check(const cancel_command&) {
-  // nop
-}
-
-void check(const retry_command&) {
-  // nop
-}
-
-void check(const tick_command& cmd) {
-  require(cmd.max >= 1, "max must be at least 1");
-}
-
-void check(const configure_command& cmd) {
-  require_name(cmd.queue, "queue");
-  if (cmd.rate)
-    require(std::isfinite(*cmd.rate) && *cmd.rate >= 0 && *cmd.rate <= 1e9,
-            "rate must be 0 to 1000000000");
-  if (cmd.retention)
-    require_duration(*cmd.retention, millis{0}, "retention");
-  if (cmd.dead_letter && !cmd.dead_letter->empty())
-    require_name(*cmd.dead_letter, "dead_letter");
-  if (cmd.dead_letter)
-    require(*cmd.dead_letter != cmd.queue,
-            "dead_letter must be another queue");
-  if (auto& policy = cmd.backoff) {
-    require_duration(policy->min, millis{0}, "backoff.min");
-    require_duration(policy->max, millis{0}, "backoff.max");
-    require(policy->min <= policy->max,
-            "backoff.min must not exceed backoff.max");
-    require(std::isfinite(policy->factor) && policy->factor >= 1
-              && policy->factor <= 1000,
-            "backoff.factor must be 1 to 1000");
-    require(policy->jitter >= 0 && policy->jitter <= 1,
-            "backoff.jitter must be 0 to 1");
-  }
-}
-
-void check(const purge_command& cmd) {
-  require_name(cmd.queue, "queue");
-  require(cmd.state != job_state::leased, "state must not be leased");
-  require(cmd.max >= 1, "max must be at least 1");
+command read_command(msgpack_cursor& at) {
+  field_reader from{at};
+  std::uint8_t kind = 255;
+  from.read(kind);
+  auto result = read_fields(kind, from, at);
+  from.finish();
+  return result;
 }
 
 } // namespace
 
-expected<void> validate(const command& cmd) {
-  try {
-    std::visit([](auto& alternative) { check(alternative); }, cmd);
-    return {};
-  } catch (rule_broken& broken) {
-    return fail_with(errc::invalid_argument, std::move(broken.text));
-  }
-}
-
 encoded_command encode(const command& cmd) {
   encoded_command result;
   result.kind = static_cast<std::uint8_t>(cmd.index());
-  std::visit(overload{
-               [&result](const enqueue_command& alt) {
-                 result.queue = alt.queue;
-                 result.jobs = static_cast<std::uint32_t>(alt.jobs.size());
-                 std::size_t bytes = 32 + alt.queue.size();
-                 for (auto& job : alt.jobs) {
-                   bytes += job.payload.size() + job.handler.size()
-                            + job.idempotency_key.size() + 64;
-                   if (job.delay <= millis{0})
-                     ++result.ready_jobs;
-                 }
-                 result.bytes.reserve(bytes);
-               },
-               [&result](const lease_command& alt) { result.queue = alt.queue; },
-               [&result](const configure_command& alt) {
-                 result.queue = alt.queue;
-               },
-               [&result](const purge_command& alt) { result.queue = alt.queue; },
-               [](const auto&) {},
-             },
-             cmd);
+  std::visit(
+    overload{
+      [&result](const enqueue_command& alt) {
+        result.queue = alt.queue;
+        result.jobs = static_cast<std::uint32_t>(alt.jobs.size());
+        std::size_t bytes = 32 + alt.queue.size();
+        for (auto& job : alt.jobs) {
+          bytes += job.payload.size() + job.handler.size()
+                   + job.idempotency_key.size() + 64;
+          if (job.delay <= millis{0})
+            ++result.ready_jobs;
+        }
+        result.bytes.reserve(bytes);
+      },
+      [&result](const lease_command& alt) { result.queue = alt.queue; },
+      [&result](const configure_command& alt) { result.queue = alt.queue; },
+      [&result](const purge_command& alt) { result.queue = alt.queue; },
+      [](const auto&) {},
+    },
+    cmd);
   string_sink sink{result.bytes};
   string_packer packer{sink};
   command_packer to{packer};
@@ -499,8 +372,10 @@ expected<entry_reader> entry_reader::open(std::string_view entry) {
 
 expected<command> entry_reader::next() {
   try {
-    auto handle = unpack_at(entry_, offset_);
-    return read_command(handle.get());
+    msgpack_cursor at{entry_, offset_};
+    auto result = read_command(at);
+    offset_ = at.offset();
+    return result;
   } catch (const malformed_bytes&) {
     return fail_with(errc::malformed, "a log entry holds a damaged command");
   } catch (const std::exception& e) {

@@ -1,10 +1,11 @@
 #pragma once
 
-#include "persistence/expected.hpp"
 #include "persistence/job.hpp"
 
 #include <msgpack.hpp>
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,10 +13,14 @@
 #include <type_traits>
 #include <utility>
 
-// The one way in which this folder writes and reads msgpack. Private to
-// persistence/.
+// The one way in which this folder writes and reads msgpack: written with
+// msgpack-c's packer, read in place. Unpacking into msgpack-c's objects first
+// costs an arena for each record, and sizes that arena by what the bytes claim
+// rather than by what they hold. Private to persistence/.
 
 namespace muster {
+
+// -- writing ------------------------------------------------------------------
 
 /// Where a packer writes.
 struct string_sink {
@@ -53,87 +58,301 @@ inline void pack_time(string_packer& to, std::optional<timestamp> value) {
     to.pack_nil();
 }
 
-/// Thrown by `field_reader` and caught where reading began.
+// -- reading ------------------------------------------------------------------
+
+/// Thrown while reading and caught where reading began.
 struct malformed_bytes {};
 
-/// Reads the elements of an array one after the other. An element beyond the
-/// end keeps the value that the target has: what older versions did not write
-/// has its default.
-class field_reader {
+/// A place in msgpack bytes that moves forward value by value. Text and
+/// binaries that it yields are views into the bytes. Throws `malformed_bytes`
+/// for a value of another type than asked for, and for one that is cut short;
+/// nothing is allocated, whatever sizes the bytes claim.
+class msgpack_cursor {
 public:
-  explicit field_reader(const msgpack::object& obj) {
-    if (obj.type != msgpack::type::ARRAY)
-      throw malformed_bytes{};
-    pos_ = obj.via.array.ptr;
-    end_ = pos_ + obj.via.array.size;
+  explicit msgpack_cursor(std::string_view bytes, std::size_t offset = 0)
+    : bytes_(bytes), offset_(offset) {
+    // nop
   }
 
-  [[nodiscard]] bool done() const noexcept {
-    return pos_ == end_;
+  [[nodiscard]] std::size_t offset() const noexcept {
+    return offset_;
   }
 
   [[nodiscard]] std::size_t left() const noexcept {
-    return static_cast<std::size_t>(end_ - pos_);
+    return bytes_.size() - offset_;
   }
 
-  [[nodiscard]] const msgpack::object* next() noexcept {
-    return pos_ == end_ ? nullptr : pos_++;
+  /// Enters an array: as many values as returned follow.
+  [[nodiscard]] std::uint32_t array() {
+    auto tag = byte();
+    if ((tag & 0xF0) == 0x90)
+      return tag & 0x0F;
+    if (tag == 0xDC || tag == 0xDD)
+      return static_cast<std::uint32_t>(big_endian(tag == 0xDC ? 2 : 4));
+    throw malformed_bytes{};
+  }
+
+  /// Moves over nil if that is what comes.
+  [[nodiscard]] bool nil() {
+    if (left() == 0 || peek() != 0xC0)
+      return false;
+    ++offset_;
+    return true;
+  }
+
+  [[nodiscard]] bool boolean() {
+    auto tag = byte();
+    if (tag != 0xC2 && tag != 0xC3)
+      throw malformed_bytes{};
+    return tag == 0xC3;
   }
 
   template <class Integer>
-    requires std::is_integral_v<Integer>
+  [[nodiscard]] Integer number() {
+    auto tag = byte();
+    if (tag <= 0x7F)
+      return in_range<Integer>(std::uint64_t{tag});
+    if (tag >= 0xE0)
+      return in_range<Integer>(std::int64_t{static_cast<std::int8_t>(tag)});
+    switch (tag) {
+      case 0xCC:
+      case 0xCD:
+      case 0xCE:
+      case 0xCF:
+        return in_range<Integer>(big_endian(std::size_t{1} << (tag - 0xCC)));
+      case 0xD0:
+        return in_range<Integer>(signed_number<std::int8_t>());
+      case 0xD1:
+        return in_range<Integer>(signed_number<std::int16_t>());
+      case 0xD2:
+        return in_range<Integer>(signed_number<std::int32_t>());
+      case 0xD3:
+        return in_range<Integer>(signed_number<std::int64_t>());
+      default:
+        throw malformed_bytes{};
+    }
+  }
+
+  /// Also takes an integer.
+  [[nodiscard]] double real() {
+    if (left() == 0)
+      throw malformed_bytes{};
+    switch (peek()) {
+      case 0xCA:
+        ++offset_;
+        return std::bit_cast<float>(static_cast<std::uint32_t>(big_endian(4)));
+      case 0xCB:
+        ++offset_;
+        return std::bit_cast<double>(big_endian(8));
+      default:
+        return static_cast<double>(number<std::int64_t>());
+    }
+  }
+
+  /// Text or binary.
+  [[nodiscard]] std::string_view text() {
+    auto tag = byte();
+    if ((tag & 0xE0) == 0xA0)
+      return take(tag & 0x1F);
+    switch (tag) {
+      case 0xC4:
+      case 0xD9:
+        return take(big_endian(1));
+      case 0xC5:
+      case 0xDA:
+        return take(big_endian(2));
+      case 0xC6:
+      case 0xDB:
+        return take(big_endian(4));
+      default:
+        throw malformed_bytes{};
+    }
+  }
+
+  /// Moves over `count` values of any type. Each takes a byte at least, so the
+  /// bytes bound the work, however deep the values nest.
+  void skip(std::uint64_t count = 1) {
+    for (; count > 0; --count)
+      count += skip_one();
+  }
+
+private:
+  [[nodiscard]] std::uint8_t peek() const noexcept {
+    return static_cast<std::uint8_t>(bytes_[offset_]);
+  }
+
+  std::uint8_t byte() {
+    if (left() == 0)
+      throw malformed_bytes{};
+    return static_cast<std::uint8_t>(bytes_[offset_++]);
+  }
+
+  std::string_view take(std::uint64_t size) {
+    if (left() < size)
+      throw malformed_bytes{};
+    auto result = bytes_.substr(offset_, size);
+    offset_ += size;
+    return result;
+  }
+
+  std::uint64_t big_endian(std::size_t width) {
+    std::uint64_t result = 0;
+    for (auto c : take(width))
+      result = (result << 8) | static_cast<unsigned char>(c);
+    return result;
+  }
+
+  template <class Signed>
+  std::int64_t signed_number() {
+    return static_cast<Signed>(big_endian(sizeof(Signed)));
+  }
+
+  template <class Integer, class Wide>
+  static Integer in_range(Wide value) {
+    if (!std::in_range<Integer>(value))
+      throw malformed_bytes{};
+    return static_cast<Integer>(value);
+  }
+
+  /// Returns how many values are inside the one that it moved over.
+  std::uint64_t skip_one();
+
+  std::string_view bytes_;
+  std::size_t offset_;
+};
+
+inline std::uint64_t msgpack_cursor::skip_one() {
+  auto tag = byte();
+  if (tag <= 0x7F || tag >= 0xE0)
+    return 0;
+  if ((tag & 0xE0) == 0xA0)
+    return take(tag & 0x1F), 0;
+  if ((tag & 0xF0) == 0x90)
+    return tag & 0x0F;
+  if ((tag & 0xF0) == 0x80)
+    return 2 * (tag & 0x0F);
+  // From C0: nil, unused, false, true, bin, ext, floats, integers, fixext,
+  // str, array, map. Each row: bytes of a size, then bytes of a body.
+  switch (tag) {
+    case 0xC0:
+    case 0xC2:
+    case 0xC3:
+      return 0;
+    case 0xC4:
+    case 0xC5:
+    case 0xC6:
+      return take(big_endian(std::size_t{1} << (tag - 0xC4))), 0;
+    case 0xC7:
+    case 0xC8:
+    case 0xC9:
+      return take(big_endian(std::size_t{1} << (tag - 0xC7)) + 1), 0;
+    case 0xCA:
+      return take(4), 0;
+    case 0xCB:
+      return take(8), 0;
+    case 0xCC:
+    case 0xCD:
+    case 0xCE:
+    case 0xCF:
+      return take(std::size_t{1} << (tag - 0xCC)), 0;
+    case 0xD0:
+    case 0xD1:
+    case 0xD2:
+    case 0xD3:
+      return take(std::size_t{1} << (tag - 0xD0)), 0;
+    case 0xD4:
+    case 0xD5:
+    case 0xD6:
+    case 0xD7:
+    case 0xD8:
+      return take((std::size_t{1} << (tag - 0xD4)) + 1), 0;
+    case 0xD9:
+    case 0xDA:
+    case 0xDB:
+      return take(big_endian(std::size_t{1} << (tag - 0xD9))), 0;
+    case 0xDC:
+    case 0xDD:
+      return big_endian(tag == 0xDC ? 2 : 4);
+    case 0xDE:
+    case 0xDF:
+      return 2 * big_endian(tag == 0xDE ? 2 : 4);
+    default:
+      throw malformed_bytes{};
+  }
+}
+
+/// Reads the elements of one array in order. An element beyond the end leaves
+/// its target as it is: what older versions did not write has its default.
+/// `finish` moves over elements that only newer versions know.
+class field_reader {
+public:
+  explicit field_reader(msgpack_cursor& from)
+    : from_(from), left_(from.array()) {
+    // nop
+  }
+
+  [[nodiscard]] std::uint32_t left() const noexcept {
+    return left_;
+  }
+
+  /// Takes an element that the caller reads himself; false beyond the end.
+  [[nodiscard]] bool take() noexcept {
+    if (left_ == 0)
+      return false;
+    --left_;
+    return true;
+  }
+
+  void finish() {
+    from_.skip(std::exchange(left_, 0));
+  }
+
+  template <class Integer>
+  requires std::is_integral_v<Integer>
   void read(Integer& target) {
-    if (auto* obj = next())
-      target = number<Integer>(*obj);
+    if (take())
+      target = from_.number<Integer>();
   }
 
   void read(bool& target) {
-    if (auto* obj = next()) {
-      if (obj->type != msgpack::type::BOOLEAN)
-        throw malformed_bytes{};
-      target = obj->via.boolean;
-    }
+    if (take())
+      target = from_.boolean();
   }
 
   void read(double& target) {
-    if (auto* obj = next()) {
-      if (obj->type == msgpack::type::FLOAT64
-          || obj->type == msgpack::type::FLOAT32)
-        target = obj->via.f64;
-      else
-        target = static_cast<double>(number<std::int64_t>(*obj));
-    }
+    if (take())
+      target = from_.real();
   }
 
   void read(std::string_view& target) {
-    if (auto* obj = next())
-      target = text(*obj);
+    if (take())
+      target = from_.text();
   }
 
   void read(std::string& target) {
-    if (auto* obj = next())
-      target = text(*obj);
+    if (take())
+      target = from_.text();
   }
 
   void read(millis& target) {
-    if (auto* obj = next())
-      target = millis{number<std::int64_t>(*obj)};
+    if (take())
+      target = millis{from_.number<std::int64_t>()};
   }
 
   void read(timestamp& target) {
-    if (auto* obj = next())
-      target = timestamp{millis{number<std::int64_t>(*obj)}};
+    if (take())
+      target = timestamp{millis{from_.number<std::int64_t>()}};
   }
 
   void read(job_id& target) {
-    if (auto* obj = next())
-      target = job_id{number<std::uint64_t>(*obj)};
+    if (take())
+      target = job_id{from_.number<std::uint64_t>()};
   }
 
   /// An enumeration whose values are 0 to `last`.
   template <class Enum>
   void read_enum(Enum& target, Enum last) {
-    std::uint8_t value = static_cast<std::uint8_t>(target);
+    auto value = static_cast<std::uint8_t>(target);
     read(value);
     if (value > static_cast<std::uint8_t>(last))
       throw malformed_bytes{};
@@ -142,53 +361,19 @@ public:
 
   template <class T>
   void read(std::optional<T>& target) {
-    if (pos_ != end_ && pos_->is_nil()) {
-      ++pos_;
+    if (left_ == 0)
+      return;
+    if (from_.nil()) {
+      --left_;
       target = std::nullopt;
-    } else if (pos_ != end_) {
+    } else {
       read(target.emplace());
     }
   }
 
 private:
-  template <class Integer>
-  static Integer number(const msgpack::object& obj) {
-    if (obj.type == msgpack::type::POSITIVE_INTEGER) {
-      if (!std::in_range<Integer>(obj.via.u64))
-        throw malformed_bytes{};
-      return static_cast<Integer>(obj.via.u64);
-    }
-    if (obj.type == msgpack::type::NEGATIVE_INTEGER) {
-      if (!std::in_range<Integer>(obj.via.i64))
-        throw malformed_bytes{};
-      return static_cast<Integer>(obj.via.i64);
-    }
-    throw malformed_bytes{};
-  }
-
-  static std::string_view text(const msgpack::object& obj) {
-    if (obj.type == msgpack::type::STR)
-      return {obj.via.str.ptr, obj.via.str.size};
-    if (obj.type == msgpack::type::BIN)
-      return {obj.via.bin.ptr, obj.via.bin.size};
-    throw malformed_bytes{};
-  }
-
-  const msgpack::object* pos_ = nullptr;
-  const msgpack::object* end_ = nullptr;
+  msgpack_cursor& from_;
+  std::uint32_t left_;
 };
-
-/// Unpacks one object from `bytes` at `offset`, which moves behind it. Text and
-/// binaries are views into `bytes`. Throws `malformed_bytes`.
-[[nodiscard]] inline msgpack::object_handle unpack_at(std::string_view bytes,
-                                                      std::size_t& offset) {
-  auto by_reference
-    = [](msgpack::type::object_type, std::size_t, void*) { return true; };
-  try {
-    return msgpack::unpack(bytes.data(), bytes.size(), offset, by_reference);
-  } catch (const std::exception&) {
-    throw malformed_bytes{};
-  }
-}
 
 } // namespace muster

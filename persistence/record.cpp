@@ -21,14 +21,14 @@ void begin(string_packer& to, std::uint32_t fields) {
 template <class ReadFields>
 bool decode(std::string_view bytes, ReadFields read_fields) {
   try {
-    std::size_t offset = 0;
-    auto handle = unpack_at(bytes, offset);
-    field_reader from{handle.get()};
+    msgpack_cursor at{bytes};
+    field_reader from{at};
     std::uint8_t version = 0;
     from.read(version);
     if (version == 0 || version > record_version)
       return false;
-    read_fields(from);
+    read_fields(from, at);
+    from.finish();
     return true;
   } catch (const malformed_bytes&) {
     return false;
@@ -51,11 +51,8 @@ void pack_settings(string_packer& to, const queue_settings& settings) {
   pack_text(to, settings.dead_letter);
 }
 
-void read_settings(field_reader& from, queue_settings& settings) {
-  auto* obj = from.next();
-  if (obj == nullptr)
-    return;
-  field_reader fields{*obj};
+void read_settings(msgpack_cursor& at, queue_settings& settings) {
+  field_reader fields{at};
   fields.read(settings.paused);
   fields.read(settings.max_depth);
   fields.read(settings.max_running);
@@ -66,6 +63,7 @@ void read_settings(field_reader& from, queue_settings& settings) {
   fields.read(settings.backoff.factor);
   fields.read(settings.backoff.jitter);
   fields.read(settings.dead_letter);
+  fields.finish();
 }
 
 } // namespace
@@ -97,7 +95,7 @@ void encode_record(const job_record& rec, std::string& out) {
 }
 
 bool decode_record(std::string_view bytes, job_record& rec) {
-  return decode(bytes, [&rec](field_reader& from) {
+  return decode(bytes, [&rec](field_reader& from, msgpack_cursor&) {
     from.read(rec.queue);
     from.read(rec.handler);
     from.read_enum(rec.state, job_state::cancelled);
@@ -130,10 +128,9 @@ void encode_record(const queue_record& rec, std::string& out) {
   to.pack_array(job_state_count);
   for (auto count : rec.depth)
     to.pack_uint64(count);
-  for (auto total :
-       {rec.enqueued_total, rec.leased_total, rec.succeeded_total,
-        rec.failed_total, rec.dead_total, rec.cancelled_total,
-        rec.expired_leases_total})
+  for (auto total : {rec.enqueued_total, rec.leased_total, rec.succeeded_total,
+                     rec.failed_total, rec.dead_total, rec.cancelled_total,
+                     rec.expired_leases_total})
     to.pack_uint64(total);
   to.pack_double(rec.bucket.tokens);
   pack_time(to, rec.bucket.at);
@@ -141,13 +138,15 @@ void encode_record(const queue_record& rec, std::string& out) {
 }
 
 bool decode_record(std::string_view bytes, queue_record& rec) {
-  return decode(bytes, [&rec](field_reader& from) {
+  return decode(bytes, [&rec](field_reader& from, msgpack_cursor& at) {
     from.read(rec.name);
-    read_settings(from, rec.settings);
-    if (auto* obj = from.next()) {
-      field_reader counts{*obj};
+    if (from.take())
+      read_settings(at, rec.settings);
+    if (from.take()) {
+      field_reader counts{at};
       for (auto& count : rec.depth)
         counts.read(count);
+      counts.finish();
     }
     for (auto* total :
          {&rec.enqueued_total, &rec.leased_total, &rec.succeeded_total,
@@ -173,7 +172,7 @@ void encode_record(const meta_record& rec, std::string& out) {
 }
 
 bool decode_record(std::string_view bytes, meta_record& rec) {
-  return decode(bytes, [&rec](field_reader& from) {
+  return decode(bytes, [&rec](field_reader& from, msgpack_cursor&) {
     from.read(rec.applied);
     from.read(rec.next_job);
     from.read(rec.next_queue);
@@ -192,7 +191,7 @@ void encode_record(const key_record& rec, std::string& out) {
 }
 
 bool decode_record(std::string_view bytes, key_record& rec) {
-  return decode(bytes, [&rec](field_reader& from) {
+  return decode(bytes, [&rec](field_reader& from, msgpack_cursor&) {
     from.read(rec.id);
     from.read(rec.expires);
   });
