@@ -15,14 +15,28 @@ std::uint64_t splitmix64(std::uint64_t x) noexcept {
   return x ^ (x >> 31);
 }
 
+/// `base^exponent` by multiplication alone. The library's `pow` is not exact,
+/// and its last bit depends on what the processor offers: two replicas could
+/// disagree on when a job is due.
+double power(double base, std::uint32_t exponent) noexcept {
+  double result = 1.0;
+  for (; exponent > 0; exponent >>= 1) {
+    if ((exponent & 1) != 0)
+      result *= base;
+    base *= base;
+  }
+  return result;
+}
+
 } // namespace
 
 millis backoff_after(const backoff_policy& policy, std::uint32_t failures,
                      lease_token token) {
   auto max = static_cast<double>(policy.max.count());
   auto steps = failures > 0 ? failures - 1 : 0;
-  auto pause = std::min(max, static_cast<double>(policy.min.count())
-                               * std::pow(policy.factor, steps));
+  // The power may be infinite, and 0 times that is no number.
+  auto min = static_cast<double>(policy.min.count());
+  auto pause = min > 0 ? std::min(max, min * power(policy.factor, steps)) : 0.0;
   auto hash = splitmix64(static_cast<std::uint64_t>(token.id)
                          ^ splitmix64(token.attempt));
   // The upper 53 bits make a number from 0 to 1, then -1 to 1.
