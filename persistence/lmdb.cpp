@@ -1,6 +1,8 @@
 #include "persistence/lmdb.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 namespace muster::lmdb {
@@ -109,6 +111,41 @@ bool cursor::move(MDB_cursor_op op) {
     return false;
   check(rc, "cannot read the store");
   return true;
+}
+
+// -- free pages ---------------------------------------------------------------
+
+namespace {
+
+constexpr MDB_dbi free_list = 0;
+
+/// The number at `index` of a value of machine numbers; 0 beyond its end.
+std::size_t machine_number(std::string_view value, std::size_t index) {
+  std::size_t result = 0;
+  if (value.size() / sizeof(result) > index)
+    std::memcpy(&result, value.data() + index * sizeof(result), sizeof(result));
+  return result;
+}
+
+} // namespace
+
+std::uint64_t count_free_pages(MDB_txn* txn) {
+  std::uint64_t result = 0;
+  cursor pos{txn, free_list};
+  for (bool more = pos.first(); more; more = pos.next())
+    result += machine_number(pos.value(), 0);
+  return result;
+}
+
+void each_free_page(MDB_txn* txn,
+                    const std::function<void(std::uint64_t)>& visit) {
+  cursor pos{txn, free_list};
+  for (bool more = pos.first(); more; more = pos.next()) {
+    auto listed = pos.value().size() / sizeof(std::size_t);
+    auto count = std::min(machine_number(pos.value(), 0) + 1, listed);
+    for (std::size_t i = 1; i < count; ++i)
+      visit(machine_number(pos.value(), i));
+  }
 }
 
 } // namespace muster::lmdb

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -127,5 +128,16 @@ private:
   MDB_val key_{};
   MDB_val value_{};
 };
+
+// -- free pages ---------------------------------------------------------------
+
+// Table 0 is LMDB's own list of free pages: each value is a count and so many
+// page numbers, in the machine's byte order.
+
+/// How many pages the transaction's state has free.
+[[nodiscard]] std::uint64_t count_free_pages(MDB_txn* txn);
+
+void each_free_page(MDB_txn* txn,
+                    const std::function<void(std::uint64_t)>& visit);
 
 } // namespace muster::lmdb

@@ -1,22 +1,18 @@
 #include "persistence/store.hpp"
 
+#include "persistence/store_file.hpp"
 #include "persistence/store_tables.hpp"
 
 #include <fmt/format.h>
 
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <random>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 namespace muster {
 
@@ -24,135 +20,14 @@ namespace {
 
 constexpr std::uint32_t schema_version = 1;
 constexpr mode_t file_mode = 0640;
+/// A map that had to be made smaller is a multiple of this, and not less than
+/// that.
+constexpr std::size_t map_unit = std::size_t{1} << 20;
+constexpr std::size_t smallest_map = std::size_t{1} << 30;
 
 constexpr std::array<const char*, table_count> table_names{
-  "meta",   "queues", "queue_names", "jobs",   "payloads", "results",
-  "ready",  "states", "finished",    "timers", "keys"};
-
-std::string system_text(int number) {
-  return std::error_code{number, std::system_category()}.message();
-}
-
-/// A file descriptor that closes itself.
-struct descriptor {
-  int fd = -1;
-
-  explicit descriptor(int value) : fd(value) {
-    // nop
-  }
-
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-
-  ~descriptor() {
-    if (fd >= 0)
-      ::close(fd);
-  }
-};
-
-// -- checks before LMDB touches anything --------------------------------------
-
-// LMDB's file: two pages that each begin with a page header of 16 bytes and a
-// description of the tree; the newer of the two counts. LMDB itself checks
-// magic and version only.
-constexpr std::size_t page_header = 16;
-constexpr std::uint32_t lmdb_magic = 0xBEEFC0DE;
-constexpr std::uint32_t lmdb_version = 1;
-constexpr std::uint16_t meta_page_flag = 0x08;
-
-struct file_head {
-  std::uint32_t magic;
-  std::uint32_t version;
-  std::uint64_t address;
-  std::uint64_t map_size;
-  struct {
-    std::uint32_t pad;
-    std::uint16_t flags;
-    std::uint16_t depth;
-    std::uint64_t counts[4];
-    std::uint64_t root;
-  } trees[2];
-  std::uint64_t last_page;
-  std::uint64_t transaction;
-};
-
-static_assert(sizeof(file_head) == 136);
-
-bool read_head(int fd, off_t offset, file_head& head) {
-  unsigned char page[page_header + sizeof(file_head)];
-  if (::pread(fd, page, sizeof(page), offset)
-      != static_cast<ssize_t>(sizeof(page)))
-    return false;
-  std::uint16_t flags = 0;
-  std::memcpy(&flags, page + 10, sizeof(flags));
-  std::memcpy(&head, page + page_header, sizeof(head));
-  return (flags & meta_page_flag) != 0 && head.magic == lmdb_magic;
-}
-
-/// The pages that a file lacks at its end. They may be free ones that LMDB
-/// never wrote; `check_tail` finds out.
-struct missing_tail {
-  std::uint64_t file_size = 0;
-  std::uint64_t first_page = 0;
-  std::uint64_t last_page = 0;
-  std::uint64_t page_size = 0;
-};
-
-expected<std::optional<missing_tail>>
-check_file(const std::filesystem::path& path) {
-  descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) {
-    if (errno == ENOENT)
-      return std::nullopt;
-    return fail_with(errc::io_error,
-                     "cannot open " + path.string() + ": "
-                       + system_text(errno));
-  }
-  struct stat info {};
-  if (::fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode))
-    return fail_with(errc::store_foreign,
-                     path.string() + " is not a regular file");
-  // Left by a process that died while it made the file.
-  if (info.st_size == 0)
-    return std::nullopt;
-  file_head first{};
-  if (!read_head(file.fd, 0, first))
-    return fail_with(errc::store_foreign, path.string() + " is not a store");
-  if (first.version != lmdb_version)
-    return fail_with(errc::store_foreign,
-                     path.string() + " has a format that this LMDB cannot read");
-  auto page_size = first.trees[0].pad;
-  file_head second{};
-  if (page_size < 512 || page_size > 65536
-      || !read_head(file.fd, page_size, second))
-    return fail_with(errc::store_corrupt,
-                     path.string() + " is damaged: its second page is no head");
-  auto& newest = first.transaction >= second.transaction ? first : second;
-  auto size = static_cast<std::uint64_t>(info.st_size);
-  if (newest.transaction == 0 || (newest.last_page + 1) * page_size <= size)
-    return std::nullopt;
-  return missing_tail{size, size / page_size, newest.last_page, page_size};
-}
-
-expected<int> lock_directory(const std::filesystem::path& dir) {
-  auto path = dir / "lock";
-  auto fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, file_mode);
-  if (fd < 0)
-    return fail_with(errno == ENOSPC ? errc::disk_full : errc::io_error,
-                     "cannot open " + path.string() + ": "
-                       + system_text(errno));
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    auto number = errno;
-    ::close(fd);
-    if (number == EWOULDBLOCK)
-      return fail_with(errc::store_locked,
-                       "another process uses the data directory "
-                         + dir.string());
-    return fail_with(errc::io_error, "cannot lock " + path.string() + ": "
-                                       + system_text(number));
-  }
-  return fd;
-}
+  "meta",  "queues", "queue_names", "jobs",   "payloads", "results",
+  "ready", "states", "finished",    "timers", "keys"};
 
 /// A transaction that is aborted unless it was committed.
 struct scoped_transaction {
@@ -210,36 +85,99 @@ expected<bool> check_contents(store::impl& db, const std::string& path) {
   return false;
 }
 
-bool resize(const std::filesystem::path& path, std::uint64_t size) {
-  return ::truncate(path.c_str(), static_cast<off_t>(size)) == 0;
-}
-
-/// Whether every page that the file lacked is a free one. The file has been
-/// made long enough, with zeros, so that LMDB can look.
-bool check_tail(const store::impl& db, const missing_tail& tail) {
-  scoped_transaction scope{db.env, MDB_RDONLY};
-  std::vector<bool> free(tail.last_page - tail.first_page + 1);
-  // Table 0 lists free pages: each value is a count and so many numbers.
-  constexpr MDB_dbi free_list = 0;
-  lmdb::cursor pos{scope.txn, free_list};
-  for (bool more = pos.first(); more; more = pos.next()) {
-    std::vector<std::size_t> numbers(pos.value().size() / sizeof(std::size_t));
-    std::memcpy(numbers.data(), pos.value().data(),
-                numbers.size() * sizeof(std::size_t));
-    for (std::size_t i = 1; i < numbers.size() && i <= numbers[0]; ++i)
-      if (numbers[i] >= tail.first_page && numbers[i] <= tail.last_page)
-        free[numbers[i] - tail.first_page] = true;
+/// Gives a file that lacks pages its full length, with zeros, so that LMDB may
+/// look at it; takes that back unless told that all is well.
+class tail_repair {
+public:
+  tail_repair(const std::filesystem::path& path,
+              std::optional<missing_tail> tail)
+    : path_(path), tail_(tail) {
+    // nop
   }
-  return std::find(free.begin(), free.end(), false) == free.end();
+
+  tail_repair(const tail_repair&) = delete;
+  tail_repair& operator=(const tail_repair&) = delete;
+
+  ~tail_repair() {
+    if (tail_)
+      (void)resize(tail_->file_size);
+  }
+
+  expected<void> begin() {
+    if (!tail_ || resize(tail_->whole_size))
+      return {};
+    return fail_with(errc::io_error, "cannot write " + path_.string() + ": "
+                                       + system_text(errno));
+  }
+
+  /// Whether every page that the file lacked is a free one.
+  expected<void> check(const store::impl& db) const {
+    if (!tail_)
+      return {};
+    scoped_transaction scope{db.env, MDB_RDONLY};
+    std::uint64_t free = 0;
+    lmdb::each_free_page(scope.txn, [this, &free](std::uint64_t page) {
+      if (page >= tail_->first_page && page <= tail_->last_page)
+        ++free;
+    });
+    if (free > tail_->last_page - tail_->first_page)
+      return {};
+    return fail_with(errc::store_corrupt,
+                     fmt::format("{} is cut short: it should have {} bytes "
+                                 "and has {}",
+                                 path_.string(), tail_->whole_size,
+                                 tail_->file_size));
+  }
+
+  void keep() noexcept {
+    tail_.reset();
+  }
+
+private:
+  [[nodiscard]] bool resize(std::uint64_t size) const {
+    return ::truncate(path_.c_str(), static_cast<off_t>(size)) == 0;
+  }
+
+  const std::filesystem::path& path_;
+  std::optional<missing_tail> tail_;
+};
+
+/// Opens the environment. Where the map that was asked for does not fit into
+/// the address space that the process may have, a smaller one is taken.
+void open_environment(store::impl& db, const std::filesystem::path& path) {
+  auto& options = db.options;
+  auto text = "cannot open " + path.string();
+  for (auto size = options.map_size;; size = size / 2 / map_unit * map_unit) {
+    lmdb::check(mdb_env_create(&db.env), text);
+    lmdb::check(mdb_env_set_mapsize(db.env, size), text);
+    lmdb::check(mdb_env_set_maxdbs(db.env, table_count), text);
+    lmdb::check(mdb_env_set_maxreaders(db.env, options.max_readers), text);
+    auto rc
+      = mdb_env_open(db.env, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, file_mode);
+    if (rc == MDB_SUCCESS)
+      break;
+    mdb_env_close(std::exchange(db.env, nullptr));
+    if (rc != ENOMEM)
+      lmdb::raise(rc, text);
+    if (size / 2 < smallest_map)
+      throw lmdb::failure{
+        {errc::io_error,
+         fmt::format(
+           "{}: a map of {} bytes does not fit into the address space "
+           "that this process may use",
+           text, size)}};
+  }
+  int dead = 0;
+  lmdb::check(mdb_reader_check(db.env, &dead), text);
 }
 
 /// Opens every table; makes those that do not exist.
 void open_tables(store::impl& db, bool fresh) {
   scoped_transaction scope{db.env, 0};
   for (std::size_t i = 0; i < table_count; ++i)
-    lmdb::check(mdb_dbi_open(scope.txn, table_names[i], MDB_CREATE,
-                             &db.tables[i]),
-                "cannot open a table of the store");
+    lmdb::check(
+      mdb_dbi_open(scope.txn, table_names[i], MDB_CREATE, &db.tables[i]),
+      "cannot open a table of the store");
   if (fresh) {
     std::random_device random;
     db.id = (std::uint64_t{random()} << 32) | random();
@@ -280,59 +218,35 @@ expected<std::unique_ptr<store>> store::open(const store_options& options) {
   auto& dir = options.directory;
   std::error_code ec;
   std::filesystem::create_directories(dir, ec);
-  if (!std::filesystem::is_directory(dir))
+  if (!std::filesystem::is_directory(dir, ec))
     return fail_with(errc::io_error,
                      "cannot use " + dir.string() + " as data directory: "
                        + (ec ? ec.message() : "it is not a directory"));
   auto path = dir / "store.mdb";
   auto db = std::make_unique<impl>();
   db->options = options;
-  if (auto fd = lock_directory(dir); fd)
-    db->lock = *fd;
-  else
-    return tl::unexpected{std::move(fd.error())};
-  auto tail = check_file(path);
-  if (!tail)
-    return tl::unexpected{std::move(tail.error())};
-  auto& missing = *tail;
-  auto restore = [&path, &missing] {
-    if (missing)
-      (void) resize(path, missing->file_size);
-  };
-  if (missing && !resize(path, (missing->last_page + 1) * missing->page_size))
-    return fail_with(errc::io_error, "cannot write " + path.string() + ": "
-                                       + system_text(errno));
+  auto lock = lock_directory(dir);
+  if (!lock)
+    return tl::unexpected{std::move(lock.error())};
+  db->lock = *lock;
+  auto missing = check_file(path);
+  if (!missing)
+    return tl::unexpected{std::move(missing.error())};
+  tail_repair tail{path, *missing};
   try {
-    auto text = "cannot open " + path.string();
-    lmdb::check(mdb_env_create(&db->env), text);
-    lmdb::check(mdb_env_set_mapsize(db->env, options.map_size), text);
-    lmdb::check(mdb_env_set_maxdbs(db->env, table_count), text);
-    lmdb::check(mdb_env_set_maxreaders(db->env, options.max_readers), text);
-    lmdb::check(mdb_env_open(db->env, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS,
-                             file_mode),
-                text);
-    int dead = 0;
-    lmdb::check(mdb_reader_check(db->env, &dead), text);
-    if (missing && !check_tail(*db, *missing)) {
-      restore();
-      return fail_with(errc::store_corrupt,
-                       fmt::format("{} is cut short: it should have {} bytes "
-                                   "and has {}",
-                                   path.string(),
-                                   (missing->last_page + 1)
-                                     * missing->page_size,
-                                   missing->file_size));
-    }
-    auto fresh = check_contents(*db, path.string());
-    if (!fresh) {
-      restore();
+    auto ok = tail.begin().and_then([&]() -> expected<void> {
+      open_environment(*db, path);
+      return tail.check(*db);
+    });
+    auto fresh
+      = ok.and_then([&] { return check_contents(*db, path.string()); });
+    if (!fresh)
       return tl::unexpected{std::move(fresh.error())};
-    }
     open_tables(*db, *fresh);
   } catch (lmdb::failure& failed) {
-    restore();
     return tl::unexpected{std::move(failed.reason)};
   }
+  tail.keep();
   return std::unique_ptr<store>{new store{std::move(db)}};
 }
 
@@ -361,16 +275,7 @@ expected<store_usage> store::usage() const {
     MDB_stat stat{};
     lmdb::check(mdb_env_info(impl_->env, &info), "cannot read the store");
     lmdb::check(mdb_env_stat(impl_->env, &stat), "cannot read the store");
-    // Table 0 is LMDB's list of free pages: each value begins with its count.
-    constexpr MDB_dbi free_list = 0;
-    std::size_t free_pages = 0;
-    lmdb::cursor pos{txn, free_list};
-    for (bool more = pos.first(); more; more = pos.next()) {
-      std::size_t count = 0;
-      std::memcpy(&count, pos.value().data(),
-                  std::min(sizeof(count), pos.value().size()));
-      free_pages += count;
-    }
+    auto free_pages = lmdb::count_free_pages(txn);
     store_usage result;
     result.page_size = stat.ms_psize;
     result.map_size = info.me_mapsize;
@@ -384,7 +289,7 @@ expected<store_usage> store::usage() const {
 expected<void> store::copy_to(const std::filesystem::path& file) const {
   descriptor out{
     ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode)};
-  if (out.fd < 0)
+  if (!out.valid())
     return fail_with(errc::io_error, "cannot create " + file.string() + ": "
                                        + system_text(errno));
   auto give_up = [&file](error reason) -> expected<void> {
@@ -392,13 +297,12 @@ expected<void> store::copy_to(const std::filesystem::path& file) const {
     std::filesystem::remove(file, ignored);
     return tl::unexpected{std::move(reason)};
   };
-  if (auto rc = mdb_env_copyfd2(impl_->env, out.fd, MDB_CP_COMPACT); rc != 0)
+  if (auto rc = mdb_env_copyfd2(impl_->env, out.get(), MDB_CP_COMPACT); rc != 0)
     return give_up(lmdb::to_error(rc, "cannot copy the store"));
-  descriptor dir{::open(file.parent_path().empty()
-                          ? "."
-                          : file.parent_path().c_str(),
-                        O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (::fsync(out.fd) != 0 || (dir.fd >= 0 && ::fsync(dir.fd) != 0))
+  descriptor dir{
+    ::open(file.parent_path().empty() ? "." : file.parent_path().c_str(),
+           O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (::fsync(out.get()) != 0 || (dir.valid() && ::fsync(dir.get()) != 0))
     return give_up({errc::io_error, "cannot flush " + file.string() + ": "
                                       + system_text(errno)});
   return {};
