@@ -88,15 +88,14 @@ lease_capacity state_machine::impl::capacity(queue_entry& queue,
   } else {
     if (settings.max_running > 0) {
       auto running = queue.count(job_state::leased);
-      result.room = settings.max_running > running
-                      ? settings.max_running - running
-                      : 0;
+      result.room
+        = settings.max_running > running ? settings.max_running - running : 0;
     }
     if (settings.rate > 0) {
       auto bucket = queue.rec.bucket;
       bucket.refill(settings.rate, at);
-      result.room = std::min(result.room,
-                             static_cast<std::uint64_t>(bucket.tokens));
+      result.room
+        = std::min(result.room, static_cast<std::uint64_t>(bucket.tokens));
       if (bucket.tokens < 1.0)
         result.retry_at = bucket.next_token(settings.rate);
     }
@@ -119,9 +118,9 @@ outcome state_machine::impl::apply(const lease_command& cmd) {
   {
     lmdb::cursor pos{txn, db[table::ready]};
     for (bool more = pos.seek(keys::of_queue(queue->id));
-         more && left > 0 && lmdb::number_at(pos.key(), 0, 4) == queue->id;
+         more && left > 0 && keys::queue_of(pos.key()) == queue->id;
          more = pos.next(), --left) {
-      chosen.push_back(job_id{lmdb::number_at(pos.key(), 5, 8)});
+      chosen.push_back(keys::job_of_ready(pos.key()));
       pos.erase();
       written += 32;
     }
@@ -216,9 +215,9 @@ std::uint32_t state_machine::impl::purge_ready(queue_entry& queue,
   while (removed < max) {
     lmdb::cursor pos{txn, db[table::ready]};
     if (!pos.seek(keys::of_queue(queue.id))
-        || lmdb::number_at(pos.key(), 0, 4) != queue.id)
+        || keys::queue_of(pos.key()) != queue.id)
       break;
-    job_id id{lmdb::number_at(pos.key(), 5, 8)};
+    auto id = keys::job_of_ready(pos.key());
     auto rec = find_job(id);
     if (!rec)
       throw lmdb::failure{{errc::store_corrupt, "a ready job is not there"}};
@@ -241,10 +240,8 @@ std::uint32_t state_machine::impl::purge_state(queue_entry& queue,
     {
       lmdb::cursor pos{txn, db[table::states]};
       if (pos.seek(keys::of_state(queue.id, state, 0))
-          && lmdb::number_at(pos.key(), 0, 4) == queue.id
-          && lmdb::number_at(pos.key(), 4, 1)
-               == static_cast<std::uint64_t>(state))
-        id = job_id{lmdb::number_at(pos.value(), 0, 8)};
+          && keys::is_state(pos.key(), queue.id, state))
+        id = keys::job_of_index(pos.value());
     }
     if (!id)
       break;

@@ -19,8 +19,7 @@ outcome state_machine::impl::apply(const tick_command& cmd) {
       {
         lmdb::cursor pos{txn, db[table::timers]};
         if (!pos.seek(keys::of_timer(kind, timestamp{}, 0))
-            || lmdb::number_at(pos.key(), 0, 1)
-                 != static_cast<std::uint64_t>(kind))
+            || !keys::is_timer(pos.key(), kind))
           break;
         at = keys::time_of_timer(pos.key());
         if (at > meta.now)
@@ -111,15 +110,12 @@ state_machine::impl::oldest_final(queue_entry& queue) {
   lmdb::cursor pos{txn, db[table::states]};
   for (auto state :
        {job_state::succeeded, job_state::dead, job_state::cancelled}) {
-    if (queue.count(state) == 0
-        || !pos.seek(keys::of_state(queue.id, state, 0))
-        || lmdb::number_at(pos.key(), 0, 4) != queue.id
-        || lmdb::number_at(pos.key(), 4, 1)
-             != static_cast<std::uint64_t>(state))
+    if (queue.count(state) == 0 || !pos.seek(keys::of_state(queue.id, state, 0))
+        || !keys::is_state(pos.key(), queue.id, state))
       continue;
-    auto sequence = lmdb::number_at(pos.key(), 5, 8);
+    auto sequence = keys::order_of_state(pos.key());
     if (!oldest || sequence < oldest->second)
-      oldest = {job_id{lmdb::number_at(pos.value(), 0, 8)}, sequence};
+      oldest = {keys::job_of_index(pos.value()), sequence};
   }
   if (!oldest)
     return std::nullopt;

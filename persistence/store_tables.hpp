@@ -108,6 +108,36 @@ inline std::uint64_t id_of_timer(std::string_view key) {
   return lmdb::number_at(key, 9, 8);
 }
 
+inline bool is_timer(std::string_view key, timer_kind kind) {
+  return lmdb::number_at(key, 0, 1) == static_cast<std::uint64_t>(kind);
+}
+
+/// Of a key in `queues`, `ready` or `states`, or a value in `queue_names`.
+inline std::uint32_t queue_of(std::string_view key) {
+  return static_cast<std::uint32_t>(lmdb::number_at(key, 0, 4));
+}
+
+/// Of a key in `ready`.
+inline job_id job_of_ready(std::string_view key) {
+  return job_id{lmdb::number_at(key, 5, 8)};
+}
+
+/// Of a key in `states`.
+inline bool is_state(std::string_view key, std::uint32_t queue,
+                     job_state state) {
+  return queue_of(key) == queue
+         && lmdb::number_at(key, 4, 1) == static_cast<std::uint64_t>(state);
+}
+
+inline std::uint64_t order_of_state(std::string_view key) {
+  return lmdb::number_at(key, 5, 8);
+}
+
+/// Of a value in `states` or `finished`.
+inline job_id job_of_index(std::string_view value) {
+  return job_id{lmdb::number_at(value, 0, 8)};
+}
+
 } // namespace keys
 
 struct store::impl {
