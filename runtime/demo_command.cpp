@@ -131,8 +131,7 @@ private:
 
   expected<void> begin() {
     std::ofstream{where_.path() / "demo.conf"}
-      << "exec.handlers.sort = [\"sort\"]\n"
-         "exec.handlers.count = [\"wc\", \"-c\"]\n";
+      << "exec { handlers { sort = [\"sort\"], count = [\"wc\", \"-c\"] } }\n";
     // `sort` sorts by the locale.
     ::setenv("LC_ALL", "C", 1);
     if (auto started = start_node(); !started)
@@ -143,6 +142,7 @@ private:
     what.digests = settings_.jobs;
     what.commands = settings_.commands;
     what.mean_iterations = mean_iterations();
+    what.max_unfinished = (what.digests + what.commands) / 10;
     run_.emplace(what, node_->port());
     say(fmt::format("{} workloads go in over HTTP (SHA-512, {} times over on "
                     "average), and {} runs of `sort` and `wc`",

@@ -94,15 +94,17 @@ void demo_run::send_one(std::uint64_t number, const demo_job& job) {
       port = port_;
       client.emplace(host, port, patience());
     }
-    ++sent_;
     auto reply = client->post(target_of(job), job.input, headers);
+    // Without a connection nothing was sent.
+    if (reply || reply.error().code != errc::unavailable)
+      ++sent_;
     if (reply && reply->ok()) {
       auto body = nlohmann::json::parse(reply->body, nullptr, false);
       auto name = is_digest ? "work_id" : "id";
       if (body.is_object() && body.contains(name))
         return acknowledge(body[name].get<std::string>(), job);
     }
-    // Without a connection nothing was sent; a refusal is an answer, too.
+    // A refusal is an answer, too.
     if (!reply && reply.error().code != errc::unavailable && is_digest)
       ++unanswered_;
     std::this_thread::sleep_for(retry_pause);
