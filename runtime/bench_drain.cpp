@@ -13,7 +13,7 @@ namespace {
 
 constexpr auto echo = "echo";
 constexpr millis drain_limit{3'600'000};
-constexpr millis lease_wait{60'000};
+constexpr millis lease_wait{30'000};
 constexpr double mebibyte = 1'048'576;
 
 tl::unexpected<error> failed(const error& why) {

@@ -43,7 +43,7 @@ TEST_CASE("a quick benchmark measures every scenario and loses nothing") {
   temp_dir dir;
   auto json = (dir.path() / "rows.json").string();
   auto data = dir.path() / "data";
-  auto result = run({"bench", "--quick", "--deep=3000", "--json=" + json,
+  auto result = run({"bench", "--quick", "--deep=20000", "--json=" + json,
                      "--dir=" + data.string()});
   INFO(result.output);
   CHECK(result.status == exit_status{});
