@@ -1,5 +1,6 @@
 #include "runtime/command_line.hpp"
 
+#include "actors/local_node.hpp"
 #include "runtime/http_text.hpp"
 
 #include <caf/config_option.hpp>
@@ -83,6 +84,8 @@ split_arguments sort_arguments(const caf::config_option_set& options,
 
 expected<std::vector<std::string>>
 parse_options(const caf::config_option_set& options, arguments args) {
+  // CAF's errors are made of its message types.
+  register_message_types();
   auto sorted = sort_arguments(options, args);
   caf::settings ignored;
   auto [code, pos] = options.parse(ignored, sorted.options);

@@ -15,8 +15,10 @@
 
 #include <unistd.h>
 
+#include <mutex>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace muster {
 
@@ -80,7 +82,10 @@ struct node::impl {
       return ok;
     if (auto ok = publish(); !ok)
       return ok;
-    return replace_file(facts_file(), to_json(facts));
+    if (auto ok = replace_file(facts_file(), to_json(facts)); !ok)
+      return ok;
+    tell_early_events();
+    return {};
   }
 
   expected<void> start_actors() {
@@ -101,15 +106,31 @@ struct node::impl {
     options.worker_settings.name = facts.name;
     options.worker_settings.incarnation = facts.incarnation;
     options.handlers = std::move(handlers);
-    options.log = [sink = &log](const node_event& event) {
-      sink->log(level_of(event.level), event.text,
-                {{"component", event.component}});
-    };
+    options.log = [this](const node_event& event) { tell(event); };
     auto result = local_node::start(system, std::move(options), port);
     if (!result)
       return tl::unexpected{std::move(result.error())};
     actors = std::move(*result);
     return {};
+  }
+
+  /// Keeps events until the start has succeeded: of one that fails only the
+  /// reason is told, by whoever asked for it.
+  void tell(const node_event& event) {
+    std::lock_guard guard{events_mutex};
+    if (starting)
+      early_events.push_back(event);
+    else
+      log.log(level_of(event.level), event.text,
+              {{"component", event.component}});
+  }
+
+  void tell_early_events() {
+    std::lock_guard guard{events_mutex};
+    starting = false;
+    for (auto& event : std::exchange(early_events, {}))
+      log.log(level_of(event.level), event.text,
+              {{"component", event.component}});
   }
 
   expected<void> start_http() {
@@ -211,6 +232,9 @@ struct node::impl {
   const logger& log;
   timestamp started = wall_clock();
   node_facts facts;
+  std::mutex events_mutex;
+  bool starting = true;
+  std::vector<node_event> early_events;
   /// Whether the data directory is locked by us.
   bool ours = false;
   caf::actor_system system;

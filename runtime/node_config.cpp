@@ -33,6 +33,19 @@ tl::unexpected<error> invalid_field(const error& reason) {
   return invalid(std::move(text));
 }
 
+/// Whether a value can be an option's. `sync` would write it into the option's
+/// target, where a flag may stand that takes precedence.
+bool fits(const caf::config_option& option, const caf::config_value& value) {
+  auto type = option.type_name();
+  if (type == "bool")
+    return static_cast<bool>(caf::get_as<bool>(value));
+  if (type == "uint16_t")
+    return static_cast<bool>(caf::get_as<std::uint16_t>(value));
+  if (type == "uint32_t")
+    return static_cast<bool>(caf::get_as<std::uint32_t>(value));
+  return true;
+}
+
 /// What CAF could not read of the file or the command line.
 std::string describe(const caf::config_option_set& options,
                      const caf::error& err, const std::string& file) {
@@ -41,11 +54,11 @@ std::string describe(const caf::config_option_set& options,
     auto code = static_cast<caf::pec>(err.code());
     if (context.match_elements<std::string>())
       return describe_bad_option(options, code, context.get_as<std::string>(0));
-    if (context.match_elements<std::size_t, std::size_t>())
+    if (context.match_elements<std::int32_t, std::int32_t>())
       return fmt::format(
         "config-file: '{}' cannot be read from line {}, column "
         "{} on",
-        file, context.get_as<std::size_t>(0), context.get_as<std::size_t>(1));
+        file, context.get_as<std::int32_t>(0), context.get_as<std::size_t>(1));
   }
   if (err == caf::sec::cannot_open_file)
     return fmt::format("config-file: cannot open '{}'", file);
@@ -76,25 +89,30 @@ expected<void> node_config::read(arguments args) {
     return invalid(describe(custom_options_, err, file));
   if (!remainder.empty())
     return invalid("unexpected argument '" + remainder.front() + "'");
-  if (auto ok = check_file(); !ok)
+  if (auto ok = check_file(file); !ok)
     return ok;
   return check_scheduler();
 }
 
-/// CAF passes over names that it does not know and values that do not fit.
-expected<void> node_config::check_file() const {
-  for (auto& [name, value] : content) {
+/// CAF passes over names that it does not know and values that do not fit, and
+/// keeps neither. So the file is read once more.
+expected<void> node_config::check_file(const std::string& file) const {
+  if (file.empty())
+    return {};
+  auto raw = parse_config_file(file.c_str());
+  if (!raw)
+    return invalid(describe(custom_options_, raw.error(), file));
+  for (auto& [name, value] : *raw) {
     if (name == "caf" || name == "exec")
       continue;
     auto* option = custom_options_.qualified_name_lookup("global", name);
     if (option == nullptr)
       return invalid(
         fmt::format("config-file: there is no setting '{}'", name));
-    auto copy = value;
-    if (option->sync(copy))
+    if (!fits(*option, value))
       return invalid(describe_bad_value(*option, to_string(value)));
   }
-  if (auto exec = caf::get_if<caf::settings>(&content, "exec"))
+  if (auto exec = caf::get_if<caf::settings>(&*raw, "exec"))
     for (auto& [name, value] : *exec)
       if (name != "handlers")
         return invalid(
