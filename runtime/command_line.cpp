@@ -38,14 +38,14 @@ split_option(std::string_view arg) {
 
 } // namespace
 
-int usage_error(std::string_view command, std::string_view text) {
-  fmt::print(stderr, "muster {}: {} (see 'muster {} --help')\n", command, text,
-             command);
+int usage_error(std::string_view name, std::string_view text) {
+  fmt::print(stderr, "muster {}: {} (see 'muster {} --help')\n", name, text,
+             name);
   return 2;
 }
 
-int report_failure(std::string_view command, std::string_view text) {
-  fmt::print(stderr, "muster {}: {}\n", command, text);
+int report_failure(std::string_view name, std::string_view text) {
+  fmt::print(stderr, "muster {}: {}\n", name, text);
   return 1;
 }
 

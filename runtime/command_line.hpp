@@ -15,10 +15,10 @@
 namespace muster {
 
 /// A command that was called wrongly: prints one line, returns 2.
-int usage_error(std::string_view command, std::string_view text);
+int usage_error(std::string_view name, std::string_view text);
 
 /// A command that failed: prints one line, returns 1.
-int report_failure(std::string_view command, std::string_view text);
+int report_failure(std::string_view name, std::string_view text);
 
 /// Whether `--help` or `-h` is among the arguments before `--`.
 [[nodiscard]] bool wants_help(arguments args);

@@ -58,7 +58,7 @@ std::string describe(const caf::config_option_set& options,
       return fmt::format(
         "config-file: '{}' cannot be read from line {}, column "
         "{} on",
-        file, context.get_as<std::int32_t>(0), context.get_as<std::size_t>(1));
+        file, context.get_as<std::int32_t>(0), context.get_as<std::int32_t>(1));
   }
   if (err == caf::sec::cannot_open_file)
     return fmt::format("config-file: cannot open '{}'", file);
