@@ -8,9 +8,8 @@
 namespace muster {
 
 expected<void> validate(const gateway_options& options) {
-  auto invalid = [](const char* text) {
-    return fail_with(errc::invalid_argument, text);
-  };
+  auto invalid
+    = [](const char* text) { return fail_with(errc::invalid_argument, text); };
   constexpr std::size_t kib = 1024;
   if (options.threads < 1 || options.threads > 64)
     return invalid("http-threads must be 1 to 64");
@@ -20,6 +19,10 @@ expected<void> validate(const gateway_options& options) {
     return invalid("max-header must be 1 KiB to 1 MiB");
   if (options.max_payload < 1 || options.max_payload > 1024 * 1024 * kib)
     return invalid("max-payload must be 1 byte to 1 GiB");
+  if (options.max_result < 1 || options.max_result > 1024 * 1024 * kib)
+    return invalid("max-result must be 1 byte to 1 GiB");
+  if (options.max_batch_body < 1 || options.max_batch_body > 1024 * 1024 * kib)
+    return invalid("max-batch-body must be 1 byte to 1 GiB");
   if (options.idle_timeout.count() < 1 || options.request_timeout.count() < 1)
     return invalid("HTTP time-outs must be at least 1s");
   return {};
@@ -41,8 +44,8 @@ expected<std::unique_ptr<gateway>> gateway::start(gateway_options options,
   if (auto valid = validate(options); !valid)
     return tl::unexpected{std::move(valid.error())};
   auto ptr = std::make_unique<impl>();
-  ptr->state = std::make_shared<gateway_state>(std::move(options),
-                                               std::move(backend));
+  ptr->state
+    = std::make_shared<gateway_state>(std::move(options), std::move(backend));
   auto server = http_server::start(ptr->state);
   if (!server)
     return tl::unexpected{std::move(server.error())};

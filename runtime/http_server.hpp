@@ -24,10 +24,13 @@ public:
 
   [[nodiscard]] std::uint16_t port() const noexcept;
 
-  /// Accepts nothing more, closes connections without a request, and ends
-  /// waits. `gateway_state::draining` must be set.
+  /// Ends waits; connections end with their next answer. Goes on accepting, so
+  /// that whoever asks hears that the node is draining.
+  /// `gateway_state::draining` must be set.
   void drain();
 
+  /// Accepts nothing more, closes connections without a request, waits for the
+  /// others, at most `limit`, and ends. Blocks; idempotent.
   void stop(std::chrono::milliseconds limit);
 
   struct impl;

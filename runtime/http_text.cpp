@@ -105,11 +105,14 @@ expected<query_parameters> query_parameters::parse(std::string_view query) {
       continue;
     auto equals = std::min(item.find('='), item.size());
     auto name = percent_decode(item.substr(0, equals));
-    auto value
-      = percent_decode(item.substr(std::min(equals + 1, item.size())));
+    auto value = percent_decode(item.substr(std::min(equals + 1, item.size())));
     if (!name || !value)
       return fail_with(errc::invalid_argument,
                        "the query has a broken percent escape");
+    if (result.items_.size() == max_count)
+      return fail_with(
+        errc::invalid_argument,
+        fmt::format("the query has more than {} parameters", max_count));
     if (result.find(*name))
       return fail_with(errc::invalid_argument,
                        "the query parameter '" + *name + "' is given twice");
@@ -144,9 +147,9 @@ expected<std::uint64_t> query_parameters::number(std::string_view name,
     return fallback;
   auto value = parse_unsigned(*text);
   if (!value || *value < min || *value > max)
-    return fail_with(errc::invalid_argument,
-                     fmt::format("{} must be a whole number from {} to {}",
-                                 name, min, max));
+    return fail_with(
+      errc::invalid_argument,
+      fmt::format("{} must be a whole number from {} to {}", name, min, max));
   return *value;
 }
 
@@ -217,8 +220,8 @@ std::string base64_encode(std::string_view bytes) {
       group = (group << 8)
               | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0u);
     for (std::size_t k = 0; k < 4; ++k)
-      result.push_back(k <= count ? base64_alphabet[(group >> (18 - 6 * k)) & 63]
-                                  : '=');
+      result.push_back(
+        k <= count ? base64_alphabet[(group >> (18 - 6 * k)) & 63] : '=');
   }
   return result;
 }

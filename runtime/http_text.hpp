@@ -22,7 +22,8 @@ namespace muster {
 /// that a misspelt one is not silently ignored.
 class query_parameters {
 public:
-  /// Fails with `invalid_argument` on broken escapes and on a name given twice.
+  /// Fails with `invalid_argument` on broken escapes, on a name given twice and
+  /// on more than `max_count`.
   [[nodiscard]] static expected<query_parameters> parse(std::string_view query);
 
   [[nodiscard]] std::optional<std::string_view>
@@ -39,6 +40,8 @@ public:
                                                std::uint64_t max) const;
   [[nodiscard]] expected<millis> duration(std::string_view name,
                                           millis fallback) const;
+
+  static constexpr std::size_t max_count = 32;
 
 private:
   std::vector<std::pair<std::string, std::string>> items_;

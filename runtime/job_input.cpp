@@ -63,29 +63,34 @@ void set_member(new_job& job, bool& has_payload, std::string_view name,
   };
   if (name == "payload") {
     no_second_payload();
-    job.payload = value.bytes();
+    job.payload = value.bytes(name);
   } else if (name == "payload_base64") {
     no_second_payload();
-    auto decoded = base64_decode(value.text());
+    auto decoded = base64_decode(value.text(name));
     if (!decoded)
       refuse("payload_base64 is not base64");
     job.payload = keep(batch, *decoded);
   } else if (name == "handler") {
-    job.handler = value.text();
+    job.handler = value.text(name);
+    if (!is_valid_name(job.handler))
+      refuse("handler must be 1 to 128 characters of A-Z a-z 0-9 . _ -");
   } else if (name == "priority") {
     job.priority
-      = static_cast<std::uint8_t>(in_range(name, value.number(), 0, 255));
+      = static_cast<std::uint8_t>(in_range(name, value.number(name), 0, 255));
   } else if (name == "max_attempts") {
     job.max_attempts = static_cast<std::uint32_t>(
-      in_range(name, value.number(), 1, limits::max_attempts));
+      in_range(name, value.number(name), 1, limits::max_attempts));
   } else if (name == "delay") {
-    job.delay = duration_option(name, value.text());
+    job.delay = duration_option(name, value.text(name));
   } else if (name == "timeout") {
-    job.timeout = duration_option(name, value.text());
+    job.timeout = duration_option(name, value.text(name));
   } else if (name == "ttl") {
-    job.ttl = duration_option(name, value.text());
+    job.ttl = duration_option(name, value.text(name));
   } else if (name == "idempotency_key") {
-    job.idempotency_key = value.text();
+    job.idempotency_key = value.text(name);
+    if (job.idempotency_key.size() > limits::idempotency_key)
+      refuse(fmt::format("idempotency_key must be at most {} bytes",
+                         limits::idempotency_key));
   } else {
     refuse(fmt::format("unknown member '{}'", name));
   }
@@ -100,10 +105,13 @@ void finish(const new_job& job, bool has_payload, std::size_t max_payload) {
                               job.payload.size(), max_payload)};
 }
 
+std::string too_many_jobs() {
+  return fmt::format("a batch holds at most {} jobs", limits::jobs_per_batch);
+}
+
 void add(job_batch& batch, const new_job& job) {
   if (batch.command.jobs.size() == limits::jobs_per_batch)
-    refuse(fmt::format("a batch holds at most {} jobs",
-                       limits::jobs_per_batch));
+    refuse(too_many_jobs());
   batch.command.jobs.push_back(job);
 }
 
@@ -112,21 +120,21 @@ void add(job_batch& batch, const new_job& job) {
 struct json_value {
   simdjson::ondemand::value& value;
 
-  std::string_view text() {
+  std::string_view text(std::string_view name) {
     std::string_view result;
     if (value.get_string().get(result) != simdjson::SUCCESS)
-      refuse("expected a string");
+      refuse(fmt::format("{} must be a string", name));
     return result;
   }
 
-  std::string_view bytes() {
-    return text();
+  std::string_view bytes(std::string_view name) {
+    return text(name);
   }
 
-  std::uint64_t number() {
+  std::uint64_t number(std::string_view name) {
     std::uint64_t result = 0;
     if (value.get_uint64().get(result) != simdjson::SUCCESS)
-      refuse("expected a whole number");
+      refuse(fmt::format("{} must be a whole number", name));
     return result;
   }
 };
@@ -146,14 +154,7 @@ void read_line(simdjson::ondemand::document_reference doc, job_batch& batch,
         || member.value().get(value) != simdjson::SUCCESS)
       refuse("broken JSON");
     json_value source{value};
-    try {
-      set_member(job, has_payload, name, source, batch);
-    } catch (bad_job& bad) {
-      // Which member, where the text does not say so.
-      if (bad.text.starts_with("expected"))
-        bad.text = std::string{name} + ": " + bad.text;
-      throw;
-    }
+    set_member(job, has_payload, name, source, batch);
   }
   finish(job, has_payload, max_payload);
   add(batch, job);
@@ -161,24 +162,27 @@ void read_line(simdjson::ondemand::document_reference doc, job_batch& batch,
 
 // -- msgpack ------------------------------------------------------------------
 
+constexpr std::size_t max_members = 64;
+constexpr std::size_t max_depth = 4;
+
 struct msgpack_value {
   const msgpack::object& value;
 
-  std::string_view text() {
+  std::string_view text(std::string_view name) {
     if (value.type != msgpack::type::STR)
-      refuse("expected a string");
+      refuse(fmt::format("{} must be a string", name));
     return {value.via.str.ptr, value.via.str.size};
   }
 
-  std::string_view bytes() {
+  std::string_view bytes(std::string_view name) {
     if (value.type == msgpack::type::BIN)
       return {value.via.bin.ptr, value.via.bin.size};
-    return text();
+    return text(name);
   }
 
-  std::uint64_t number() {
+  std::uint64_t number(std::string_view name) {
     if (value.type != msgpack::type::POSITIVE_INTEGER)
-      refuse("expected a whole number");
+      refuse(fmt::format("{} must be a whole number", name));
     return value.via.u64;
   }
 };
@@ -192,7 +196,7 @@ void read_map(const msgpack::object& obj, job_batch& batch,
   auto has_payload = false;
   for (std::uint32_t i = 0; i < obj.via.map.size; ++i) {
     auto& member = obj.via.map.ptr[i];
-    auto name = msgpack_value{member.key}.text();
+    auto name = msgpack_value{member.key}.text("a member's name");
     msgpack_value source{member.val};
     set_member(job, has_payload, name, source, batch);
   }
@@ -295,8 +299,11 @@ jobs_from_msgpack(std::string body, std::string_view queue,
     std::size_t offset = 0;
     auto by_reference
       = [](msgpack::type::object_type, std::size_t, void*) { return true; };
+    // A few bytes can claim an array of billions.
+    msgpack::unpack_limit limit{
+      limits::jobs_per_batch, max_members, SIZE_MAX, SIZE_MAX, 0, max_depth};
     auto handle = msgpack::unpack(batch->body.data(), batch->body.size(),
-                                  offset, by_reference);
+                                  offset, by_reference, nullptr, limit);
     auto& root = handle.get();
     if (root.type != msgpack::type::ARRAY || offset != batch->body.size())
       return fail_with(errc::invalid_argument,
@@ -305,6 +312,8 @@ jobs_from_msgpack(std::string body, std::string_view queue,
       read_map(root.via.array.ptr[index], *batch, queue, max_payload);
   } catch (const bad_job& bad) {
     return fail_with(bad.code, fmt::format("element {}: {}", index, bad.text));
+  } catch (const msgpack::array_size_overflow&) {
+    return fail_with(errc::invalid_argument, too_many_jobs());
   } catch (const std::exception&) {
     return fail_with(errc::invalid_argument, "broken msgpack");
   }

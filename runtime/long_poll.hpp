@@ -17,17 +17,17 @@ public:
     // nop
   }
 
-  /// Has `stop` called after `wait`, unless `finish` comes first. False if too
-  /// many requests wait.
-  [[nodiscard]] bool begin(millis wait, std::function<void()> stop) {
-    auto id = state_->waits.add(wait_list::clock::now() + wait,
-                                std::move(stop));
-    if (id == wait_list::wait_id::none)
-      return false;
+  /// Has `stop` called after `wait`, unless `finish` comes first; at once if
+  /// too many requests wait, or the node is draining.
+  void begin(millis wait, const std::function<void()>& stop) {
+    auto id = state_->waits.add(wait_list::clock::now() + wait, stop);
     id_ = id;
     if (finished_)
       state_->waits.remove(id);
-    return true;
+    // Looked at after the wait is in the list: else it could miss the end of
+    // all waits.
+    if (id == wait_list::wait_id::none || state_->draining)
+      stop();
   }
 
   void finish() {

@@ -10,6 +10,9 @@ namespace muster {
 
 namespace {
 
+/// Details may quote what a client sent.
+constexpr std::size_t max_detail = 1'024;
+
 http_response render(int status, std::string_view code,
                      std::string_view detail) {
   http_response result;
@@ -22,7 +25,7 @@ http_response render(int status, std::string_view code,
   if (!code.empty())
     fmt::format_to(std::back_inserter(out), R"(,"code":"{}")", code);
   out += ",\"detail\":";
-  append_json_string(out, detail);
+  append_json_string(out, detail.substr(0, max_detail));
   out += "}";
   if (status == 429 || status == 503)
     result.headers.emplace_back("Retry-After", "1");
@@ -109,8 +112,7 @@ int status_of(errc code) noexcept {
 }
 
 http_response problem(const error& reason) {
-  return render(status_of(reason.code), to_string(reason.code),
-                reason.message);
+  return render(status_of(reason.code), to_string(reason.code), reason.message);
 }
 
 http_response problem(int status, std::string_view detail) {

@@ -151,8 +151,7 @@ std::optional<read_transaction> read_or_answer(gateway_state& state,
 }
 
 timestamp wall_clock() {
-  return std::chrono::time_point_cast<millis>(
-    std::chrono::system_clock::now());
+  return std::chrono::time_point_cast<millis>(std::chrono::system_clock::now());
 }
 
 http_response json_response(std::string body, int status) {

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -86,6 +87,17 @@ template <class T>
   return value.has_value();
 }
 
+/// Answers with what `fn` returns. For callbacks of the journal, which nothing
+/// may leave: what is thrown is answered as a bug.
+template <class Fn>
+void answer_with(const reply_handle& reply, Fn&& fn) {
+  try {
+    reply->answer(fn());
+  } catch (const std::exception& e) {
+    reply->answer(problem(error{errc::internal, e.what()}));
+  }
+}
+
 /// Validates and submits; `then` gets the outcome on the journal's thread.
 template <class Outcome, class Then>
 void submit_command(gateway_state& state, const reply_handle& reply,
@@ -96,20 +108,23 @@ void submit_command(gateway_state& state, const reply_handle& reply,
   }
   state.backend.journal->submit(
     encode(cmd), [reply, then = std::move(then)](expected<outcome> result) {
-      if (!result)
-        reply->answer(problem(result.error()));
-      else
-        reply->answer(then(std::get<Outcome>(*result)));
+      answer_with(reply, [&result, &then] {
+        return result ? then(std::get<Outcome>(*result))
+                      : problem(result.error());
+      });
     });
 }
 
 /// Reads a consistent recent state on the calling thread.
-[[nodiscard]] std::optional<read_transaction> read_or_answer(gateway_state& state,
-                                                             http_call& call);
+[[nodiscard]] std::optional<read_transaction>
+read_or_answer(gateway_state& state, http_call& call);
 
 [[nodiscard]] timestamp wall_clock();
 
 [[nodiscard]] http_response json_response(std::string body, int status = 200);
+
+/// A list's answer ends early when it is this long.
+inline constexpr std::size_t max_list_bytes = std::size_t{32} << 20;
 
 // -- routes by file -----------------------------------------------------------
 

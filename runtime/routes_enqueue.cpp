@@ -25,10 +25,10 @@ http_response enqueued(const enqueue_outcome& out, std::string_view queue) {
   auto& job = out.jobs.front();
   auto id = to_string(job.id);
   // The queue's name needs no escapes.
-  auto result = json_response(
-    fmt::format(R"({{"id":"{}","queue":"{}","state":"{}"}})", id, queue,
-                to_string(job.state)),
-    job.duplicate ? 200 : 201);
+  auto result
+    = json_response(fmt::format(R"({{"id":"{}","queue":"{}","state":"{}"}})",
+                                id, queue, to_string(job.state)),
+                    job.duplicate ? 200 : 201);
   result.headers.emplace_back("Location", "/v1/jobs/" + id);
   return result;
 }
@@ -61,9 +61,8 @@ void enqueue_job(gateway_state& state, http_call& call) {
   job->idempotency_key = call.request.idempotency_key;
   enqueue_command cmd{queue, {*job}};
   submit_command<enqueue_outcome>(
-    state, call.reply, cmd, [queue](const enqueue_outcome& out) {
-      return enqueued(out, queue);
-    });
+    state, call.reply, cmd,
+    [queue](const enqueue_outcome& out) { return enqueued(out, queue); });
 }
 
 void enqueue_batch(gateway_state& state, http_call& call) {
@@ -114,8 +113,8 @@ void enqueue_workload(gateway_state& state, http_call& call) {
   submit_command<enqueue_outcome>(
     state, call.reply, enqueue_command{workload_name, {job}},
     [](const enqueue_outcome& out) {
-      return json_response(fmt::format(R"({{"work_id":"{}"}})",
-                                       to_string(out.jobs.front().id)));
+      return json_response(
+        fmt::format(R"({{"work_id":"{}"}})", to_string(out.jobs.front().id)));
     });
 }
 
@@ -134,13 +133,14 @@ void pull_completed(gateway_state& state, http_call& call) {
   query.succeeded_only = true;
   std::string json = "[";
   for (auto& job : view.completed(query)) {
+    if (json.size() > max_list_bytes)
+      break;
     auto value = view.result(job.id);
     if (job.handler != workload_name || !value)
       continue;
-    fmt::format_to(std::back_inserter(json),
-                   R"({}{{"work_id":"{}","value":"{}"}})",
-                   json.back() == '[' ? "" : ",", to_string(job.id),
-                   hex_encode(*value));
+    fmt::format_to(
+      std::back_inserter(json), R"({}{{"work_id":"{}","value":"{}"}})",
+      json.back() == '[' ? "" : ",", to_string(job.id), hex_encode(*value));
   }
   json += "]";
   call.reply->answer(json_response(std::move(json)));

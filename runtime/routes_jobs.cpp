@@ -21,8 +21,8 @@ std::optional<job_id> job_of(http_call& call) {
 }
 
 /// How a job is shown: everything of it, or its result.
-using render_job = http_response (*)(const store_view& view,
-                                     const job_info& job);
+using render_job
+  = http_response (*)(const store_view& view, const job_info& job);
 
 http_response show_job(const store_view&, const job_info& job) {
   std::string json;
@@ -38,10 +38,9 @@ http_response show_result(const store_view& view, const job_info& job) {
     return result;
   }
   if (is_final(job.state)) {
-    auto text = fmt::format("the job is {}: {}", to_string(job.state),
-                            job.error.empty() ? "no reason given" : job.error);
-    auto result = problem(410, text);
-    return result;
+    return problem(
+      410, fmt::format("the job is {}: {}", to_string(job.state),
+                       job.error.empty() ? "no reason given" : job.error));
   }
   return json_response(fmt::format(R"({{"id":"{}","state":"{}"}})",
                                    to_string(job.id), to_string(job.state)),
@@ -50,14 +49,13 @@ http_response show_result(const store_view& view, const job_info& job) {
 
 void answer_job(const reply_handle& reply, const expected<store_view>& view,
                 job_id id, render_job show) {
-  if (!view) {
-    reply->answer(problem(view.error()));
-    return;
-  }
-  if (auto job = view->job(id))
-    reply->answer(show(*view, *job));
-  else
-    reply->answer(problem(error{errc::job_not_found}));
+  answer_with(reply, [&view, id, show] {
+    if (!view)
+      return problem(view.error());
+    if (auto job = view->job(id))
+      return show(*view, *job);
+    return problem(error{errc::job_not_found});
+  });
 }
 
 void read_job(gateway_state& state, const reply_handle& reply, job_id id,
@@ -74,15 +72,14 @@ void wait_for_job(gateway_state& state, http_call& call, job_id id, millis wait,
   auto journal = state.backend.journal;
   auto shared = state.shared_from_this();
   auto poll = std::make_shared<long_poll>(shared);
-  auto key = journal->watch(id, [shared, poll, reply = call.reply, id,
-                                 show](std::optional<job_state>) {
-    poll->finish();
-    read_job(*shared, reply, id, show);
-  });
+  auto key = journal->watch(
+    id, [shared, poll, reply = call.reply, id, show](std::optional<job_state>) {
+      poll->finish();
+      read_job(*shared, reply, id, show);
+    });
   auto stop = [journal, key] { journal->unwatch(key); };
   call.reply->when_gone(stop);
-  if (state.draining || !poll->begin(wait, stop))
-    stop();
+  poll->begin(wait, stop);
 }
 
 void show(gateway_state& state, http_call& call, render_job how) {
@@ -93,8 +90,7 @@ void show(gateway_state& state, http_call& call, render_job how) {
   auto id = job_of(call);
   if (!id)
     return;
-  auto limited
-    = std::min<millis>(*wait, millis{state.options.max_wait});
+  auto limited = std::min<millis>(*wait, millis{state.options.max_wait});
   if (limited > millis{0})
     wait_for_job(state, call, *id, limited, how);
   else
@@ -104,9 +100,9 @@ void show(gateway_state& state, http_call& call, render_job how) {
 http_response changed(job_id id, const change_outcome& out,
                       std::string_view what) {
   if (out.code == errc::wrong_state)
-    return problem(error{errc::wrong_state,
-                         fmt::format("a job that is {} cannot be {}",
-                                     to_string(out.state), what)});
+    return problem(
+      error{errc::wrong_state, fmt::format("a job that is {} cannot be {}",
+                                           to_string(out.state), what)});
   if (out.code != errc::none)
     return problem(error{out.code});
   return json_response(fmt::format(R"({{"id":"{}","state":"{}"}})",
@@ -137,10 +133,9 @@ void retry_job(gateway_state& state, http_call& call) {
   if (!ok_or_answer(call.query.allow_only({}), call))
     return;
   if (auto id = job_of(call))
-    submit_command<change_outcome>(state, call.reply, retry_command{*id},
-                                   [id](const change_outcome& out) {
-                                     return changed(*id, out, "retried");
-                                   });
+    submit_command<change_outcome>(
+      state, call.reply, retry_command{*id},
+      [id](const change_outcome& out) { return changed(*id, out, "retried"); });
 }
 
 void list_completed(gateway_state& state, http_call& call) {
@@ -154,8 +149,9 @@ void list_completed(gateway_state& state, http_call& call) {
   if (auto after = call.query.find("after")) {
     query.after = parse_unsigned(*after);
     if (!query.after) {
-      call.reply->answer(problem(error{
-        errc::invalid_argument, "after must be a cursor of an earlier answer"}));
+      call.reply->answer(
+        problem(error{errc::invalid_argument,
+                      "after must be a cursor of an earlier answer"}));
       return;
     }
   }
@@ -167,6 +163,8 @@ void list_completed(gateway_state& state, http_call& call) {
   auto next = query.after.value_or(0);
   std::string json = R"({"jobs":[)";
   for (auto& job : jobs) {
+    if (json.size() > max_list_bytes)
+      break;
     if (json.back() != '[')
       json.push_back(',');
     render(json, job);

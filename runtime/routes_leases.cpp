@@ -55,16 +55,15 @@ void wait_for_leases(gateway_state& state, http_call& call,
   demand.credit = wish.max;
   demand.ttl = wish.ttl;
   demand.once = true;
-  demand.deliver = [poll, journal,
-                    reply = call.reply](std::vector<leased_job> jobs) {
-    poll->finish();
-    reply->answer(handed_out(journal, jobs));
-  };
+  demand.deliver
+    = [poll, journal, reply = call.reply](std::vector<leased_job> jobs) {
+        poll->finish();
+        answer_with(reply, [&] { return handed_out(journal, jobs); });
+      };
   auto id = journal->open_demand(std::move(demand));
   auto stop = [journal, id] { journal->withdraw(id); };
   call.reply->when_gone(stop);
-  if (!poll->begin(wait, stop))
-    stop();
+  poll->begin(wait, stop);
 }
 
 // -- settling -----------------------------------------------------------------
@@ -95,9 +94,19 @@ std::optional<nlohmann::json> object_of(http_call& call) {
                              : nlohmann::json::parse(body, nullptr, false);
   if (result.is_object())
     return result;
-  call.reply->answer(problem(
-    error{errc::invalid_argument, "the body must be a JSON object"}));
+  call.reply->answer(
+    problem(error{errc::invalid_argument, "the body must be a JSON object"}));
   return std::nullopt;
+}
+
+/// Progress is text; numbers and the like are taken as they are written.
+/// Nothing for what has parts: writing it out again takes stack by its depth.
+std::optional<std::string> progress_of(const nlohmann::json& value) {
+  if (value.is_string())
+    return value.get<std::string>();
+  if (value.is_structured())
+    return std::nullopt;
+  return value.dump();
 }
 
 void refuse(http_call& call, std::string text) {
@@ -195,7 +204,10 @@ void extend_lease(gateway_state& state, http_call& call) {
         return refuse(call, "ttl: " + ttl.error().message);
       item.ttl = *ttl;
     } else if (name == "progress") {
-      progress = value.is_string() ? value.get<std::string>() : value.dump();
+      auto text = progress_of(value);
+      if (!text)
+        return refuse(call, "progress must be a string");
+      progress = std::move(*text);
       item.progress = progress;
     } else {
       return refuse(call, name == "ttl" ? "ttl must be a duration such as 30s"
@@ -209,8 +221,9 @@ void extend_lease(gateway_state& state, http_call& call) {
         return json_response(R"({"cancelled":true,"deadline":null})");
       if (result.status == settle_status::stale)
         return problem(error{errc::stale_lease});
-      return json_response(fmt::format(R"({{"cancelled":false,"deadline":"{}"}})",
-                                       format_time(result.deadline)));
+      return json_response(
+        fmt::format(R"({{"cancelled":false,"deadline":"{}"}})",
+                    format_time(result.deadline)));
     });
 }
 

@@ -95,6 +95,25 @@ configure_command settings_of(const nlohmann::json& body,
   return cmd;
 }
 
+void change_settings(gateway_state& state, const reply_handle& reply,
+                     const std::string& queue, const nlohmann::json& body,
+                     const queue_settings& now) {
+  try {
+    std::string dead_letter;
+    auto cmd = settings_of(body, now, dead_letter);
+    cmd.queue = queue;
+    submit_command<configure_outcome>(state, reply, cmd,
+                                      [](const configure_outcome& out) {
+                                        std::string json = R"({"settings":)";
+                                        render(json, out.settings);
+                                        json += "}";
+                                        return json_response(std::move(json));
+                                      });
+  } catch (bad_setting& bad) {
+    reply->answer(problem(error{errc::invalid_argument, std::move(bad.text)}));
+  }
+}
+
 // -- purge --------------------------------------------------------------------
 
 /// Purges chunk by chunk, so that no command takes long.
@@ -107,12 +126,11 @@ struct purge_run : std::enable_shared_from_this<purge_run> {
 
   void next() {
     purge_command cmd{queue, state, purge_chunk};
-    journal->submit(encode(cmd), [self = shared_from_this()](auto result) {
-      self->take(std::move(result));
-    });
+    journal->submit(encode(cmd), [self = shared_from_this()](
+                                   const auto& result) { self->take(result); });
   }
 
-  void take(expected<outcome> result) {
+  void take(const expected<outcome>& result) {
     if (!result) {
       reply->answer(problem(result.error()));
       return;
@@ -154,54 +172,47 @@ void list_queues(gateway_state& state, http_call& call) {
 void get_queue(gateway_state& state, http_call& call) {
   if (!ok_or_answer(call.query.allow_only({}), call))
     return;
-  state.backend.journal->read([shared = state.shared_from_this(), reply = call.reply,
-                               name = call.arguments.front()](
-                                const expected<store_view>& view) {
-    if (!view) {
-      reply->answer(problem(view.error()));
-      return;
-    }
-    auto queue = view->queue(name);
-    if (!queue) {
-      reply->answer(problem(error{errc::queue_not_found}));
-      return;
-    }
-    std::string json;
-    render(json, *queue, shared->rates.rates(*queue, rate_sampler::clock::now()),
-           wall_clock());
-    reply->answer(json_response(std::move(json)));
-  });
+  auto show
+    = [shared = state.shared_from_this(), reply = call.reply,
+       name = call.arguments.front()](const expected<store_view>& view) {
+        answer_with(reply, [&] {
+          if (!view)
+            return problem(view.error());
+          auto queue = view->queue(name);
+          if (!queue)
+            return problem(error{errc::queue_not_found});
+          std::string json;
+          auto rates = shared->rates.rates(*queue, rate_sampler::clock::now());
+          render(json, *queue, rates, wall_clock());
+          return json_response(std::move(json));
+        });
+      };
+  state.backend.journal->read(std::move(show));
 }
 
 void configure_queue(gateway_state& state, http_call& call) {
   if (!ok_or_answer(call.query.allow_only({}), call))
     return;
-  auto body = nlohmann::json::parse(call.request.body, nullptr, false);
-  if (body.is_discarded()) {
+  auto body = std::make_shared<nlohmann::json>(
+    nlohmann::json::parse(call.request.body, nullptr, false));
+  if (body->is_discarded()) {
     call.reply->answer(
       problem(error{errc::invalid_argument, "the body must be JSON"}));
     return;
   }
-  auto& name = call.arguments.front();
-  queue_settings now;
-  if (auto reading = state.backend.journal->snapshot())
-    if (auto queue = reading->view().queue(name))
-      now = queue->settings;
-  try {
-    std::string dead_letter;
-    auto cmd = settings_of(body, now, dead_letter);
-    cmd.queue = name;
-    submit_command<configure_outcome>(
-      state, call.reply, cmd, [](const configure_outcome& out) {
-        std::string json = R"({"settings":)";
-        render(json, out.settings);
-        json += "}";
-        return json_response(std::move(json));
-      });
-  } catch (bad_setting& bad) {
-    call.reply->answer(
-      problem(error{errc::invalid_argument, std::move(bad.text)}));
-  }
+  // A part of the back-off leaves the rest as it is, which must be known.
+  auto change
+    = [shared = state.shared_from_this(), reply = call.reply, body,
+       name = call.arguments.front()](const expected<store_view>& view) {
+        if (!view) {
+          reply->answer(problem(view.error()));
+          return;
+        }
+        auto queue = view->queue(name);
+        change_settings(*shared, reply, name, *body,
+                        queue ? queue->settings : queue_settings{});
+      };
+  state.backend.journal->read(std::move(change));
 }
 
 void purge_queue(gateway_state& state, http_call& call) {
@@ -210,10 +221,10 @@ void purge_queue(gateway_state& state, http_call& call) {
   auto text = call.query.find("state");
   auto which = text ? parse_job_state(*text) : std::nullopt;
   if (!which || *which == job_state::leased) {
-    call.reply->answer(problem(
-      error{errc::invalid_argument,
-            "state must be one of scheduled, ready, succeeded, dead, "
-            "cancelled"}));
+    call.reply->answer(
+      problem(error{errc::invalid_argument,
+                    "state must be one of scheduled, ready, succeeded, dead, "
+                    "cancelled"}));
     return;
   }
   auto run = std::make_shared<purge_run>();

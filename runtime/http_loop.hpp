@@ -1,0 +1,68 @@
+#pragma once
+
+#include "runtime/asio_coroutine.hpp"
+#include "runtime/http_answer.hpp"
+#include "runtime/routes.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <chrono>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+
+// Private to the server.
+
+namespace muster {
+
+class http_connection;
+
+/// How often time-outs are looked at; also how exact `http_loop::now` is.
+inline constexpr auto http_sweep_interval = std::chrono::milliseconds{100};
+
+/// One thread that serves connections, with what they share. Everything but
+/// `io` and the constructor is the thread's own, or comes before `start` and
+/// after `join`.
+class http_loop {
+public:
+  using clock = std::chrono::steady_clock;
+
+  /// The first loop also looks after what all share: waits and rates.
+  http_loop(std::shared_ptr<gateway_state> st, bool first);
+  ~http_loop();
+
+  void start();
+
+  /// Serves a connection until it ends.
+  void adopt(boost::asio::ip::tcp::socket socket);
+
+  void close_idle_connections();
+
+  /// Ends the thread, and the connections with it.
+  void join();
+
+  std::shared_ptr<gateway_state> state;
+  /// Connections are owned by their coroutines and take themselves out here.
+  std::set<http_connection*> connections;
+  /// The time of the last sweep: exact enough for time-outs.
+  clock::time_point now;
+  /// For `Date`.
+  std::string date;
+  // Ends before what is above: coroutines that are left end with it.
+  boost::asio::io_context io{1};
+  std::shared_ptr<answer_box> box;
+
+private:
+  void sweep();
+  void sample_rates();
+
+  bool first_;
+  boost::asio::steady_timer sweep_timer_;
+  clock::time_point next_sample_;
+  std::thread thread_;
+};
+
+} // namespace muster
