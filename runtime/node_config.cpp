@@ -3,6 +3,7 @@
 #include "persistence/backup.hpp"
 #include "persistence/duration.hpp"
 #include "runtime/command_line.hpp"
+#include "runtime/config_text.hpp"
 
 #include <caf/config_value.hpp>
 #include <caf/io/middleman.hpp>
@@ -13,6 +14,11 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <system_error>
 #include <utility>
 
 namespace muster {
@@ -60,9 +66,34 @@ std::string describe(const caf::config_option_set& options,
         "{} on",
         file, context.get_as<std::int32_t>(0), context.get_as<std::int32_t>(1));
   }
-  if (err == caf::sec::cannot_open_file)
-    return fmt::format("config-file: cannot open '{}'", file);
   return to_string(err);
+}
+
+/// Takes `--config-file=` out of the arguments.
+std::optional<std::string> take_file_option(std::vector<std::string>& args) {
+  constexpr std::string_view option = "--config-file=";
+  std::optional<std::string> result;
+  std::erase_if(args, [&](const std::string& arg) {
+    if (!arg.starts_with(option))
+      return false;
+    result = arg.substr(option.size());
+    return true;
+  });
+  return result;
+}
+
+/// The file's text as CAF reads it right.
+expected<std::string> read_config_file(const std::string& file) {
+  std::error_code ec;
+  std::ifstream in{file, std::ios::binary};
+  if (!in || std::filesystem::is_directory(file, ec))
+    return invalid(fmt::format("config-file: cannot open '{}'", file));
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  auto result = expand_dotted_keys(text);
+  if (!result)
+    return invalid(
+      fmt::format("config-file: '{}', {}", file, result.error().message));
+  return result;
 }
 
 } // namespace
@@ -76,32 +107,35 @@ expected<void> node_config::read(arguments args) {
   auto sorted = sort_arguments(custom_options_, args);
   if (!sorted.positional.empty())
     return invalid("unexpected argument '" + sorted.positional.front() + "'");
-  constexpr std::string_view file_option = "--config-file=";
-  std::string file;
-  for (auto& arg : sorted.options) {
+  for (auto& arg : sorted.options)
     if (arg.starts_with("--exec.") || arg.starts_with("--exec="))
       return invalid("exec.handlers can stand in the file given by "
                      "--config-file only");
-    if (arg.starts_with(file_option))
-      file = arg.substr(file_option.size());
-  }
-  if (auto err = parse(std::move(sorted.options)))
-    return invalid(describe(custom_options_, err, file));
+  auto file = take_file_option(sorted.options);
+  std::istringstream in;
+  if (!file)
+    in.setstate(std::ios::failbit);
+  else if (auto text = read_config_file(*file); !text)
+    return tl::unexpected{std::move(text.error())};
+  else
+    in.str(std::move(*text));
+  auto text = in.str();
+  if (auto err = parse(std::move(sorted.options), in))
+    return invalid(describe(custom_options_, err, file.value_or("")));
   if (!remainder.empty())
     return invalid("unexpected argument '" + remainder.front() + "'");
-  if (auto ok = check_file(file); !ok)
+  if (auto ok = check_file(text); !ok)
     return ok;
   return check_scheduler();
 }
 
 /// CAF passes over names that it does not know and values that do not fit, and
 /// keeps neither. So the file is read once more.
-expected<void> node_config::check_file(const std::string& file) const {
-  if (file.empty())
-    return {};
-  auto raw = parse_config_file(file.c_str());
+expected<void> node_config::check_file(const std::string& text) const {
+  std::istringstream in{text};
+  auto raw = parse_config(in);
   if (!raw)
-    return invalid(describe(custom_options_, raw.error(), file));
+    return invalid("config-file: " + to_string(raw.error()));
   for (auto& [name, value] : *raw) {
     if (name == "caf" || name == "exec")
       continue;

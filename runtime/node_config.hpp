@@ -92,7 +92,7 @@ private:
     std::uint32_t max_connections = 10'000;
   };
 
-  [[nodiscard]] expected<void> check_file(const std::string& file) const;
+  [[nodiscard]] expected<void> check_file(const std::string& text) const;
   [[nodiscard]] expected<void> check_scheduler() const;
   [[nodiscard]] expected<void> read_roles(node_settings& to) const;
   [[nodiscard]] expected<void> read_addresses(node_settings& to) const;

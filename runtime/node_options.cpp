@@ -84,7 +84,7 @@ External commands as handlers stand in the configuration file only; the payload
 comes on standard input, the result goes to standard output, exit status 0 is
 success:
 
-  exec { handlers { wordcount = ["wc", "-w"] } }
+  exec.handlers.wordcount = ["wc", "-w"]
 
 CAF's own settings are there too, such as --caf.scheduler.max-threads=4.
 

@@ -14,8 +14,10 @@ using namespace muster;
 TEST_CASE("external commands of the config file run jobs") {
   temp_dir dir;
   std::ofstream{dir.path() / "muster.conf"}
-    << "exec { handlers { upper = [\"tr\", \"a-z\", \"A-Z\"], "
-       "broken = [\"sh\", \"-c\", \"echo no luck >&2; exit 3\"] } }\n";
+    << "exec.handlers.upper = [\"tr\", \"a-z\", \"A-Z\"]\n"
+       "exec { handlers {\n"
+       "  broken = [\"sh\", \"-c\", \"echo no luck >&2; exit 3\"]\n"
+       "} }\n";
   node_process node{dir.path(), {"--config-file=muster.conf"}};
   auto id = node.enqueue("texts", "hello", "handler=upper");
   CHECK(node.send(200, "GET", "/v1/jobs/" + id + "/result?wait=30s").body

@@ -130,7 +130,9 @@ TEST_CASE("a config file is checked as flags are") {
   refused("strict-ports = 3\n", "strict-ports must be true or false");
   refused("exec { handlers { x = \"ls\" } }\n", "exec.handlers.x");
   refused("exec { commands { x = [\"ls\"] } }\n", "'exec.commands'");
+  refused("exec.handlers.x = \"ls\"\n", "exec.handlers.x");
   refused("http-port = \n", "line 2");
+  refused("http-port = 1\nexec {\n", "line 2: '{' is not closed");
 }
 
 TEST_CASE("running jobs finish before a node that was asked to end does") {
