@@ -79,9 +79,9 @@ private:
       if (auto now = port_.load(); std::exchange(port, now) != now)
         client = http_client{"127.0.0.1", now, limits()};
       auto key = fmt::format("{}-{}", queue, number);
-      auto reply
-        = client.post(fmt::format("/v1/queues/{}/jobs?handler=echo", queue),
-                      "payload of " + key, {{"Idempotency-Key", key}});
+      auto reply = client.post(
+        fmt::format("/v1/queues/{}/jobs?handler=echo&max_attempts=100", queue),
+        "payload of " + key, {{"Idempotency-Key", key}});
       if (reply && (reply->status == 201 || reply->status == 200)) {
         mine[nlohmann::json::parse(reply->body).at("id")] = "payload of " + key;
         ++number;
