@@ -335,6 +335,31 @@ TEST_CASE("a journal that comes back is used again") {
   CHECK(worker.lease(1).size() == 1);
 }
 
+TEST_CASE("a manager says that it is busy when the journal falls behind") {
+  fixture fix;
+  fake_worker worker{fix};
+  worker.join(0);
+  REQUIRE(next<worker_accepted>(worker.self));
+  // The journal's thread does nothing until the test lets it.
+  std::promise<void> go_on;
+  fix.port->read(
+    [gate = go_on.get_future().share()](expected<store_view>) { gate.wait(); });
+  for (std::uint64_t i = 1; i <= limits::outcome_batches + 2; ++i)
+    worker.complete(i, {job_id{i}, 1});
+  for (int i = 0; i < 2; ++i) {
+    auto ack = next<outcome_ack>(worker.self);
+    REQUIRE(ack);
+    CHECK(ack->number > limits::outcome_batches);
+    CHECK(ack->code == errc::busy);
+  }
+  go_on.set_value();
+  for (std::size_t i = 0; i < limits::outcome_batches; ++i) {
+    auto ack = next<outcome_ack>(worker.self);
+    REQUIRE(ack);
+    CHECK(ack->code == errc::none);
+  }
+}
+
 TEST_CASE("a worker that stops leasing hears when the last lease is out") {
   fixture fix;
   fake_worker worker{fix};

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
+#include <fstream>
 
 using namespace muster;
 using namespace std::chrono_literals;
@@ -332,6 +334,29 @@ TEST_CASE("a node that is stopped in the middle goes on where it was") {
   // What it held then is not waited for until its lease expires.
   CHECK(fix.all_succeed(ids));
   CHECK(fix.client.reaches(slow, job_state::succeeded));
+}
+
+TEST_CASE("an external command runs as a job and ends with its node") {
+  fixture fix;
+  auto file = fix.dir.path() / "pid";
+  exec_handler_options options;
+  options.command = {"/bin/sh", "-c",
+                     "trap '' TERM; cat; echo $$ >" + file.string()
+                       + "; while :; do sleep 0.05; done"};
+  options.kill_after = 100ms;
+  REQUIRE(fix.handlers->add("command", make_exec_handler(options)));
+  options.command = {"tr", "a-z", "A-Z"};
+  REQUIRE(fix.handlers->add("upper", make_exec_handler(options)));
+  fix.start();
+  auto quick = fix.client.enqueue("upper", "hello");
+  REQUIRE(fix.client.reaches(quick, job_state::succeeded));
+  CHECK(fix.client.result(quick) == "HELLO");
+  fix.client.enqueue("command");
+  pid_t pid = 0;
+  REQUIRE(eventually([&] { return std::ifstream{file} >> pid && pid > 0; }));
+  CHECK(::kill(pid, 0) == 0);
+  fix.node->stop();
+  CHECK(::kill(pid, 0) != 0);
 }
 
 TEST_CASE("a manager without a worker keeps jobs for later") {
