@@ -18,8 +18,7 @@ constexpr std::uint8_t kind_of() {
 }
 
 std::size_t footprint(const encoded_command& cmd) {
-  return cmd.bytes.size() + overhead_per_command
-         + cmd.jobs * overhead_per_job;
+  return cmd.bytes.size() + overhead_per_command + cmd.jobs * overhead_per_job;
 }
 
 } // namespace

@@ -141,10 +141,10 @@ struct purge_command {
 };
 
 /// The order of the alternatives is on disk: append, never reorder.
-using command = std::variant<enqueue_command, lease_command, complete_command,
-                             fail_command, extend_command, release_command,
-                             cancel_command, retry_command, tick_command,
-                             configure_command, purge_command>;
+using command
+  = std::variant<enqueue_command, lease_command, complete_command, fail_command,
+                 extend_command, release_command, cancel_command, retry_command,
+                 tick_command, configure_command, purge_command>;
 
 // -- outcomes -----------------------------------------------------------------
 
@@ -225,9 +225,9 @@ struct purge_outcome {
   bool more = false;
 };
 
-using outcome = std::variant<enqueue_outcome, lease_outcome, settle_outcome,
-                             change_outcome, tick_outcome, configure_outcome,
-                             purge_outcome>;
+using outcome
+  = std::variant<enqueue_outcome, lease_outcome, settle_outcome, change_outcome,
+                 tick_outcome, configure_outcome, purge_outcome>;
 
 // -- validation ---------------------------------------------------------------
 

@@ -104,8 +104,8 @@ std::size_t dispatcher::slot_of(const demand& d, std::string_view queue) {
   return static_cast<std::size_t>(pos - d.queues.begin());
 }
 
-void dispatcher::take(ring& r, std::string_view queue,
-                      std::uint64_t& available, std::vector<choice>& out) {
+void dispatcher::take(ring& r, std::string_view queue, std::uint64_t& available,
+                      std::vector<choice>& out) {
   // One turn for each that stands in the ring now, with an even share, and
   // further turns while somebody still has credit.
   while (available > 0 && front_of(r, queue) != nullptr) {

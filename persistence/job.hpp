@@ -21,7 +21,8 @@ enum class job_id : std::uint64_t { none = 0 };
 
 /// The text form that people and clients see. Opaque to them.
 [[nodiscard]] std::string to_string(job_id id);
-[[nodiscard]] std::optional<job_id> parse_job_id(std::string_view text) noexcept;
+[[nodiscard]] std::optional<job_id>
+parse_job_id(std::string_view text) noexcept;
 
 /// The right to settle one attempt of one job. An attempt's number only grows,
 /// so that the token of an earlier attempt can be told from the current one.

@@ -20,9 +20,8 @@ constexpr std::size_t min_map_size = std::size_t{1} << 20;
 } // namespace
 
 expected<void> validate(const journal_options& options) {
-  auto invalid = [](const char* text) {
-    return fail_with(errc::invalid_argument, text);
-  };
+  auto invalid
+    = [](const char* text) { return fail_with(errc::invalid_argument, text); };
   if (options.directory.empty())
     return invalid("directory: must be given");
   if (options.map_size < min_map_size)
@@ -56,8 +55,8 @@ struct journal::impl {
   // -- any thread -------------------------------------------------------------
 
   expected<void> start() {
-    auto opened = store::open({options.directory, options.map_size,
-                               options.max_readers});
+    auto opened
+      = store::open({options.directory, options.map_size, options.max_readers});
     if (!opened)
       return tl::unexpected{std::move(opened.error())};
     db = std::move(*opened);
@@ -149,9 +148,8 @@ struct journal::impl {
       }
       std::exchange(promise, nullptr)->set_value(std::move(result));
     });
-    core->on_closed([this] {
-      uv_close(reinterpret_cast<uv_handle_t*>(&wake), nullptr);
-    });
+    core->on_closed(
+      [this] { uv_close(reinterpret_cast<uv_handle_t*>(&wake), nullptr); });
     uv_run(&loop, UV_RUN_DEFAULT);
     core.reset();
     uv_loop_close(&loop);
@@ -191,8 +189,8 @@ struct journal::impl {
   std::vector<std::function<void()>> inbox;
   /// Begins anywhere, so that an id of an earlier journal behind the same port
   /// means nothing to this one.
-  std::atomic<std::uint64_t> next_id{std::random_device{}()
-                                     * std::uint64_t{0x1'0000'0001} | 1};
+  std::atomic<std::uint64_t> next_id{
+    std::random_device{}() * std::uint64_t{0x1'0000'0001} | 1};
 
   std::vector<submission> taken_commands;
   std::vector<std::function<void()>> taken_tasks;
@@ -240,9 +238,8 @@ demand_id journal::open_demand(lease_demand demand) {
 }
 
 void journal::add_credit(demand_id id, std::uint32_t more) {
-  impl_->post([self = impl_.get(), id, more] {
-    self->core->add_credit(id, more);
-  });
+  impl_->post(
+    [self = impl_.get(), id, more] { self->core->add_credit(id, more); });
 }
 
 void journal::withdraw(demand_id id) {

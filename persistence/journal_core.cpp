@@ -267,8 +267,8 @@ void journal_core::unwatch(watch_id key) {
   if (pos == watchers_.end())
     return;
   auto [first, last] = watched_jobs_.equal_range(pos->second.id);
-  auto entry = std::find_if(first, last,
-                            [key](auto& kvp) { return kvp.second == key; });
+  auto entry
+    = std::find_if(first, last, [key](auto& kvp) { return kvp.second == key; });
   if (entry != last)
     watched_jobs_.erase(entry);
   auto fn = std::move(pos->second.fn);
@@ -325,8 +325,7 @@ void journal_core::compose() {
       pos->second += p.cmd.ready_jobs;
   }
   std::vector<std::string> extra;
-  if (auto due = machine_.next_wake();
-      due && *due <= now && !tick_under_way_) {
+  if (auto due = machine_.next_wake(); due && *due <= now && !tick_under_way_) {
     e.tick = true;
     tick_under_way_ = true;
     extra.push_back(encode(tick_command{tick_batch}).bytes);
@@ -334,10 +333,9 @@ void journal_core::compose() {
   if (!closing_)
     e.orders = desk_.compose(machine_, now, fresh);
   for (auto& order : e.orders)
-    extra.push_back(
-      encode(
-        lease_command{order.queue, order.worker, order.chosen.max, order.ttl})
-        .bytes);
+    extra.push_back(encode(lease_command{order.queue, order.worker,
+                                         order.chosen.max, order.ttl})
+                      .bytes);
   if (!e.commands.empty() || !extra.empty())
     send(std::move(e), std::move(extra), now);
 }
@@ -435,8 +433,8 @@ void journal_core::answer(batch& e, std::vector<outcome> outcomes) {
   }
   for (auto& order : e.orders) {
     auto* leased = std::get_if<lease_outcome>(&*pos++);
-    desk_.settle(order, leased ? std::move(leased->jobs)
-                               : std::vector<leased_job>{});
+    desk_.settle(order,
+                 leased ? std::move(leased->jobs) : std::vector<leased_job>{});
   }
 }
 
@@ -527,9 +525,8 @@ void journal_core::arm_timer() {
     auto due = std::min(dirty_since_ + options_.commit_interval,
                         writing_ ? clock::time_point::max()
                                  : last_apply_ + options_.idle);
-    auto left
-      = std::chrono::ceil<std::chrono::milliseconds>(std::max(
-        due - now, clock::duration::zero()));
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      std::max(due - now, clock::duration::zero()));
     delay = std::min(delay, left);
   }
   uv_update_time(loop_);
@@ -539,8 +536,7 @@ void journal_core::arm_timer() {
 }
 
 timestamp journal_core::wall_clock() const {
-  return std::chrono::time_point_cast<millis>(
-    std::chrono::system_clock::now());
+  return std::chrono::time_point_cast<millis>(std::chrono::system_clock::now());
 }
 
 } // namespace muster

@@ -142,9 +142,8 @@ void lease_desk::settle(const order& done, std::vector<leased_job> jobs) {
 bool lease_desk::has_work() {
   if (!hot_.empty() && dispatcher_.any_wanted())
     return true;
-  return std::any_of(asked_.begin(), asked_.end(), [this](auto& queue) {
-    return dispatcher_.wanted(queue);
-  });
+  return std::any_of(asked_.begin(), asked_.end(),
+                     [this](auto& queue) { return dispatcher_.wanted(queue); });
 }
 
 std::optional<timestamp> lease_desk::retry_at() const {

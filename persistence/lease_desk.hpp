@@ -46,9 +46,8 @@ public:
 
   /// What to lease with the next entry. The orders' credit and jobs are taken
   /// until `settle`.
-  [[nodiscard]] std::vector<order> compose(state_machine& machine,
-                                           timestamp now,
-                                           const fresh_jobs& fresh);
+  [[nodiscard]] std::vector<order>
+  compose(state_machine& machine, timestamp now, const fresh_jobs& fresh);
 
   /// Delivers what an order brought.
   void settle(const order& done, std::vector<leased_job> jobs);

@@ -86,7 +86,8 @@ raft_buffer make_frame(std::uint32_t kind,
   return buf;
 }
 
-// -- a transport for a group of one --------------------------------------------
+// -- a transport for a group of one
+// --------------------------------------------
 
 int no_init(raft_uv_transport*, raft_id, const char*) {
   return 0;
@@ -151,8 +152,7 @@ struct log::impl {
     return static_cast<impl*>(f->data)->take_snapshot(bufs, n);
   }
 
-  static int on_snapshot_finalize(raft_fsm*, raft_buffer* bufs[],
-                                  unsigned* n) {
+  static int on_snapshot_finalize(raft_fsm*, raft_buffer* bufs[], unsigned* n) {
     for (unsigned i = 0; i < *n; ++i)
       raft_free((*bufs)[i].base);
     raft_free(*bufs);
@@ -163,8 +163,8 @@ struct log::impl {
 
   static int on_restore(raft_fsm* f, raft_buffer* buf) {
     auto* self = static_cast<impl*>(f->data);
-    auto rv = self->take_origin({static_cast<const char*>(buf->base),
-                                 buf->len});
+    auto rv
+      = self->take_origin({static_cast<const char*>(buf->base), buf->len});
     // By libraft's contract a restored buffer is ours.
     if (rv == 0)
       raft_free(buf->base);
@@ -284,8 +284,8 @@ struct log::impl {
     auto directory = options.directory.string();
     if (auto rv = raft_uv_init(&io, loop, directory.c_str(), transport);
         rv != 0)
-      return fail_with(code_of(rv), "cannot open " + directory + ": "
-                                      + raft_strerror(rv));
+      return fail_with(code_of(rv),
+                       "cannot open " + directory + ": " + raft_strerror(rv));
     io_ready = true;
     raft_uv_set_segment_size(&io, options.segment_size);
     // A damaged log is for a person to look at, not to be cut silently.
@@ -296,8 +296,7 @@ struct log::impl {
     fsm.snapshot = on_snapshot;
     fsm.snapshot_finalize = on_snapshot_finalize;
     fsm.restore = on_restore;
-    if (auto rv = raft_init(&instance, &io, &fsm, own_id, own_address);
-        rv != 0)
+    if (auto rv = raft_init(&instance, &io, &fsm, own_id, own_address); rv != 0)
       return fail_with(code_of(rv), "cannot open " + directory + ": "
                                       + raft_errmsg(&instance));
     instance.data = this;
@@ -323,12 +322,11 @@ struct log::impl {
     if (failure.code != errc::none)
       return tl::unexpected{failure};
     if (rv != 0)
-      return fail_with(code_of(rv), "cannot read the log in " + directory
-                                      + ": " + raft_errmsg(&instance));
+      return fail_with(code_of(rv), "cannot read the log in " + directory + ": "
+                                      + raft_errmsg(&instance));
     if (raft_state(&instance) != RAFT_LEADER)
-      return fail_with(errc::store_corrupt,
-                       "the log in " + directory
-                         + " belongs to a manager group");
+      return fail_with(errc::store_corrupt, "the log in " + directory
+                                              + " belongs to a manager group");
     return {};
   }
 
@@ -362,9 +360,9 @@ struct log::impl {
   void fail(int raft_error) {
     serving = false;
     if (failure.code == errc::none)
-      failure = {code_of(raft_error),
-                 "cannot write the log in " + options.directory.string() + ": "
-                   + raft_errmsg(&instance)};
+      failure = {code_of(raft_error), "cannot write the log in "
+                                        + options.directory.string() + ": "
+                                        + raft_errmsg(&instance)};
   }
 };
 

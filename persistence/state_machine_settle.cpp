@@ -119,7 +119,7 @@ void state_machine::impl::bury(job_id id, job_record& rec, queue_entry& queue) {
   letter.payload = payload;
   letter.priority = rec.priority;
   letter.timeout = rec.timeout;
-  (void) add_job(make_queue(name), letter);
+  (void)add_job(make_queue(name), letter);
 }
 
 // -- extend, release ----------------------------------------------------------

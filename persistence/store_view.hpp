@@ -97,17 +97,15 @@ public:
   [[nodiscard]] std::optional<job_info> job(job_id id) const;
   [[nodiscard]] std::optional<std::string> payload(job_id id) const;
   /// The first `max` bytes of the payload.
-  [[nodiscard]] std::optional<std::string> payload_preview(job_id id,
-                                                           std::size_t max)
-    const;
+  [[nodiscard]] std::optional<std::string>
+  payload_preview(job_id id, std::size_t max) const;
   /// Only of a job that succeeded.
   [[nodiscard]] std::optional<std::string> result(job_id id) const;
 
   [[nodiscard]] std::optional<queue_info> queue(std::string_view name) const;
   /// By name, beginning after `after`.
-  [[nodiscard]] std::vector<queue_info> queues(std::string_view after = {},
-                                               std::size_t limit = SIZE_MAX)
-    const;
+  [[nodiscard]] std::vector<queue_info>
+  queues(std::string_view after = {}, std::size_t limit = SIZE_MAX) const;
 
   /// Jobs of one queue in one state, in the order in which they would be
   /// leased (ready), are due (scheduled: by id), or finished (final states);

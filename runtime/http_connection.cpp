@@ -159,6 +159,7 @@ void http_connection::close() {
 }
 
 void http_connection::abandon() {
+  close();
   if (slot_)
     slot_->abandon();
 }

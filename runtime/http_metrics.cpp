@@ -66,10 +66,10 @@ std::string http_metrics::render() const {
   render_head(out, "muster_http_request_duration_seconds", "histogram",
               "Time from a request's last byte to its answer.");
   for (auto& [key, figures] : routes_)
-    render_histogram(out, "muster_http_request_duration_seconds",
-                     fmt::format("route=\"{}\",method=\"{}\"", key.first,
-                                 key.second),
-                     figures->duration_us.read());
+    render_histogram(
+      out, "muster_http_request_duration_seconds",
+      fmt::format("route=\"{}\",method=\"{}\"", key.first, key.second),
+      figures->duration_us.read());
   auto simple = [&](std::string_view name, std::string_view type,
                     std::string_view help, std::uint64_t value) {
     render_head(out, name, type, help);

@@ -210,6 +210,9 @@ void http_server::stop(std::chrono::milliseconds limit) {
     std::this_thread::sleep_for(std::chrono::milliseconds{2});
   for (auto& each : impl_->loops)
     each->join();
+  // The loop may have ended before it came to this.
+  error_code ignored;
+  impl_->acceptor->close(ignored);
 }
 
 } // namespace muster

@@ -39,8 +39,9 @@ TEST_CASE("admission keeps the queue's depth within its limit, counting what "
 
 TEST_CASE("a queue without a limit takes any number of jobs") {
   admission adm{{64 * mib, 8 * mib, 0}};
-  CHECK(adm.admit(enqueue_of(1'000, 10), state_machine::queue_depth{1'000'000, 0})
-        == errc::none);
+  CHECK(
+    adm.admit(enqueue_of(1'000, 10), state_machine::queue_depth{1'000'000, 0})
+    == errc::none);
   CHECK(adm.admit(enqueue_of(1'000, 10), std::nullopt) == errc::none);
 }
 

@@ -110,11 +110,11 @@ TEST_CASE("random bytes never crash the readers of entries and records") {
     queue_record queue;
     meta_record meta;
     key_record key;
-    (void) decode_record(body, job);
-    (void) decode_record(body.substr(9), job);
-    (void) decode_record(body.substr(9), queue);
-    (void) decode_record(body.substr(9), meta);
-    (void) decode_record(body.substr(9), key);
+    (void)decode_record(body, job);
+    (void)decode_record(body.substr(9), job);
+    (void)decode_record(body.substr(9), queue);
+    (void)decode_record(body.substr(9), meta);
+    (void)decode_record(body.substr(9), key);
   }
 }
 
@@ -178,23 +178,24 @@ TEST_CASE("validation names the field and the rule") {
     return result ? std::string{} : result.error().message;
   };
   CHECK(text(enqueue_command{"q", {new_job{.handler = "h"}}}).empty());
-  CHECK(text(enqueue_command{"", {new_job{.handler = "h"}}}).starts_with("queue"));
+  CHECK(
+    text(enqueue_command{"", {new_job{.handler = "h"}}}).starts_with("queue"));
   CHECK(text(enqueue_command{"a b", {new_job{.handler = "h"}}})
           .starts_with("queue"));
   CHECK(text(enqueue_command{"q", {new_job{.handler = ""}}})
           .starts_with("handler"));
   CHECK(text(enqueue_command{"q", {}}).starts_with("jobs"));
-  CHECK(text(enqueue_command{
-               "q", {new_job{.handler = "h", .max_attempts = 0}}})
+  CHECK(text(enqueue_command{"q", {new_job{.handler = "h", .max_attempts = 0}}})
           .starts_with("max_attempts"));
-  CHECK(text(enqueue_command{"q", {new_job{.handler = "h", .delay = millis{-1}}}})
-          .starts_with("delay"));
-  CHECK(text(configure_command{.queue = "q", .rate = -1.0})
-          .starts_with("rate"));
-  CHECK(text(configure_command{
-               .queue = "q",
-               .backoff = backoff_policy{millis{5}, millis{4}, 2, 0}})
-          .starts_with("backoff.min"));
+  CHECK(
+    text(enqueue_command{"q", {new_job{.handler = "h", .delay = millis{-1}}}})
+      .starts_with("delay"));
+  CHECK(
+    text(configure_command{.queue = "q", .rate = -1.0}).starts_with("rate"));
+  CHECK(
+    text(configure_command{
+           .queue = "q", .backoff = backoff_policy{millis{5}, millis{4}, 2, 0}})
+      .starts_with("backoff.min"));
   CHECK(text(configure_command{.queue = "q", .dead_letter = "q"})
           .starts_with("dead_letter"));
   CHECK(text(purge_command{"q", job_state::leased, 1}).starts_with("state"));

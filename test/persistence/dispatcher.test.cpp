@@ -32,7 +32,8 @@ TEST_CASE("a dispatcher gives nothing to anybody without credit") {
 TEST_CASE("a dispatcher never gives more than credit or than there is") {
   dispatcher d;
   d.open(a, {}, 3, false);
-  CHECK(totals(d.choose("q", 10)) == std::map<demand_id, std::uint32_t>{{a, 3}});
+  CHECK(totals(d.choose("q", 10))
+        == std::map<demand_id, std::uint32_t>{{a, 3}});
   CHECK(d.choose("q", 10).empty());
   d.add_credit(a, 5);
   CHECK(totals(d.choose("q", 2)) == std::map<demand_id, std::uint32_t>{{a, 2}});

@@ -253,7 +253,8 @@ TEST_CASE("a paused queue hands out nothing until it goes on") {
   CHECK(jobs[0].token.id == other);
   j->add_credit(worker.id, 1);
   CHECK(look(*j, id)->state == job_state::ready);
-  apply<configure_outcome>(*j, configure_command{.queue = "q", .paused = false});
+  apply<configure_outcome>(*j,
+                           configure_command{.queue = "q", .paused = false});
   jobs = worker.take();
   REQUIRE(jobs.size() == 1);
   CHECK(jobs[0].token.id == id);

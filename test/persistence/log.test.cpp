@@ -98,13 +98,14 @@ TEST_CASE("a log applies an entry before it reports it written") {
   log_fixture fixture{dir.path(), machine};
   REQUIRE(fixture.started());
   REQUIRE(fixture.append("he", "llo"));
-  CHECK(machine.entries
-        == std::map<std::uint64_t, std::string>{{1, "hello"}});
+  CHECK(machine.entries == std::map<std::uint64_t, std::string>{{1, "hello"}});
 }
 
 TEST_CASE("a log keeps entries of any size and content") {
   temp_dir dir;
-  std::vector<std::string> texts{"", "x", std::string(7, '\0'),
+  std::vector<std::string> texts{"",
+                                 "x",
+                                 std::string(7, '\0'),
                                  std::string(8, 'y'),
                                  std::string(300'000, 'z'),
                                  std::string(3'000'000, 'w')};
@@ -172,7 +173,8 @@ TEST_CASE("a new log on an existing store begins after what the store holds") {
     log_fixture fixture{dir.path(), machine};
     REQUIRE(fixture.started());
     REQUIRE(fixture.append("next"));
-    CHECK(machine.entries == std::map<std::uint64_t, std::string>{{41, "next"}});
+    CHECK(machine.entries
+          == std::map<std::uint64_t, std::string>{{41, "next"}});
   }
   machine.entries.clear();
   log_fixture fixture{dir.path(), machine};

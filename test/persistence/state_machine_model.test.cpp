@@ -65,8 +65,8 @@ public:
       case 12: {
         fail_command cmd;
         for (auto n = pick(1, 3); n > 0; --n)
-          cmd.items.push_back({token(), static_cast<failure_kind>(pick(0, 2)),
-                               "no", !one_in(6)});
+          cmd.items.push_back(
+            {token(), static_cast<failure_kind>(pick(0, 2)), "no", !one_in(6)});
         return cmd;
       }
       case 13:

@@ -1,67 +1,59 @@
 #include "test/runtime/gateway_fixture.hpp"
 
+#include "test/runtime/api_description.hpp"
+
 #include <catch2/catch_test_macros.hpp>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <array>
+#include <chrono>
+#include <thread>
 
 namespace muster {
 
-namespace {
+using namespace std::chrono_literals;
 
-constexpr int read_limit_ms = 20'000;
-
-} // namespace
-
-gateway_fixture::gateway_fixture(gateway_options options) {
-  journal_options store;
-  store.directory = dir.path();
-  store.map_size = std::size_t{256} << 20;
-  store.segment_size = std::size_t{1} << 20;
-  store.disk_reserve = 1;
-  auto opened = journal::open(store);
-  REQUIRE(opened);
-  log = std::move(*opened);
-  port->attach(log);
+gateway_options gateway_fixture::local() {
+  gateway_options options;
   options.port = 0;
+  return options;
+}
+
+gateway_fixture::gateway_fixture(const gateway_options& options,
+                                 const journal_options& wish) {
+  auto settings = wish;
+  settings.directory = dir.path();
+  if (settings.map_size == journal_options{}.map_size)
+    settings.map_size = std::size_t{1} << 30;
+  settings.segment_size = std::size_t{1} << 20;
+  settings.disk_reserve = std::size_t{1} << 20;
+  auto opened = journal::open(settings);
+  REQUIRE(opened);
+  storage->attach(std::move(*opened));
   gateway_backend backend;
-  backend.journal = port;
-  backend.workers = [] {
-    worker_info info;
-    info.name = "w1";
-    info.queues = {"a", "b"};
-    info.concurrency = 3;
-    return std::vector{info};
-  };
-  backend.serving = [this] { return serving; };
-  backend.metrics = [] { return std::string{"muster_test 1\n"}; };
-  auto started = gateway::start(options, backend);
+  backend.journal = storage;
+  backend.workers = [this] { return workers; };
+  backend.serving = [this] { return serving.load(); };
+  backend.metrics = [] { return "muster_node_figure 1\n"; };
+  auto started = gateway::start(options, std::move(backend));
   REQUIRE(started);
   server = std::move(*started);
-  http = std::make_unique<http_client>(client());
+  client_ = std::make_unique<http_client>("127.0.0.1", server->port());
 }
 
 gateway_fixture::~gateway_fixture() {
-  server->stop(std::chrono::milliseconds{0});
-  port->detach();
-  log->close();
-}
-
-http_client gateway_fixture::client() const {
-  return http_client{"127.0.0.1", server->port()};
+  client_.reset();
+  server.reset();
+  if (auto target = storage->detach())
+    target->close();
 }
 
 http_reply gateway_fixture::send(std::string_view method,
                                  std::string_view target, std::string_view body,
                                  const http_headers& headers) {
+  auto reply = client_->send(method, target, headers, body);
   INFO(method << ' ' << target);
-  auto reply = http->send(method, target, headers, body);
   REQUIRE(reply);
+  for (auto& fault : api_description::get().faults(method, target, *reply))
+    FAIL_CHECK(fault);
   return std::move(*reply);
 }
 
@@ -69,104 +61,83 @@ nlohmann::json gateway_fixture::json(int status, std::string_view method,
                                      std::string_view target,
                                      std::string_view body,
                                      const http_headers& headers) {
-  INFO(method << ' ' << target);
   auto reply = send(method, target, body, headers);
-  INFO(reply.body);
+  INFO(method << ' ' << target << ": " << reply.body);
   REQUIRE(reply.status == status);
-  auto type = reply.header("Content-Type").value_or("");
-  CHECK(type == (status < 400 ? "application/json" : "application/problem+json"));
-  auto result = nlohmann::json::parse(reply.body, nullptr, false);
-  REQUIRE_FALSE(result.is_discarded());
-  if (status >= 400) {
-    CHECK(result.at("status") == status);
-    CHECK_FALSE(result.at("title").get<std::string>().empty());
-    CHECK_FALSE(result.at("detail").get<std::string>().empty());
-  }
-  return result;
+  return nlohmann::json::parse(reply.body);
+}
+
+std::string gateway_fixture::problem(int status, std::string_view code,
+                                     std::string_view method,
+                                     std::string_view target,
+                                     std::string_view body,
+                                     const http_headers& headers) {
+  auto value = json(status, method, target, body, headers);
+  CHECK(value.at("status") == status);
+  CHECK(value.value("code", "") == code);
+  return value.at("detail").get<std::string>();
 }
 
 std::string gateway_fixture::enqueue(std::string_view queue,
                                      std::string_view payload,
                                      std::string_view query) {
-  auto target = "/v1/queues/" + std::string{queue} + "/jobs";
-  if (!query.empty())
-    target += "?" + std::string{query};
-  return json(201, "POST", target, payload).at("id").get<std::string>();
+  auto target = "/v1/queues/" + std::string{queue} + "/jobs?";
+  return json(201, "POST", target.append(query), payload).at("id");
 }
 
-std::string gateway_fixture::lease(std::string_view queue,
-                                   std::string_view query) {
-  auto target = "/v1/queues/" + std::string{queue} + "/leases";
-  if (!query.empty())
-    target += "?" + std::string{query};
-  auto leases = json(200, "POST", target).at("leases");
+nlohmann::json gateway_fixture::lease(std::string_view queue,
+                                      std::string_view query) {
+  auto target = "/v1/queues/" + std::string{queue} + "/leases?";
+  auto leases = json(200, "POST", target.append(query)).at("leases");
   REQUIRE(leases.size() == 1);
-  return leases.at(0).at("token").get<std::string>();
+  return leases.at(0);
 }
 
-std::string gateway_fixture::state_of(const std::string& id) {
-  return json(200, "GET", "/v1/jobs/" + id).at("state").get<std::string>();
+void gateway_fixture::finish(std::string_view queue, std::string_view result) {
+  auto token = lease(queue).at("token").get<std::string>();
+  json(200, "POST", "/v1/leases/" + token + "/complete", result);
 }
 
-raw_connection::raw_connection(std::uint16_t port)
-  : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0);
+void gateway_fixture::bury(std::string_view queue, std::string_view reason) {
+  auto token = lease(queue).at("token").get<std::string>();
+  nlohmann::json body{{"error", reason}, {"retry", false}};
+  json(200, "POST", "/v1/leases/" + token + "/fail", body.dump());
 }
 
-raw_connection::~raw_connection() {
-  ::close(fd_);
+nlohmann::json gateway_fixture::job(std::string_view id) {
+  return json(200, "GET", "/v1/jobs/" + std::string{id});
 }
 
-void raw_connection::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    auto sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0)
-      return;
-    bytes.remove_prefix(static_cast<std::size_t>(sent));
-  }
-}
-
-void raw_connection::shut_down_writing() {
-  ::shutdown(fd_, SHUT_WR);
-}
-
-bool raw_connection::read_some(std::string& into) {
-  pollfd wait{fd_, POLLIN, 0};
-  if (::poll(&wait, 1, read_limit_ms) <= 0)
-    return false;
-  std::array<char, 65'536> buffer;
-  auto got = ::recv(fd_, buffer.data(), buffer.size(), 0);
-  if (got <= 0)
-    return false;
-  into.append(buffer.data(), static_cast<std::size_t>(got));
-  return true;
-}
-
-std::string raw_connection::read_until(std::string_view text, int times) {
-  std::string result;
-  auto count = [&] {
-    int found = 0;
-    for (auto pos = result.find(text); pos != std::string::npos;
-         pos = result.find(text, pos + 1))
-      ++found;
-    return found;
-  };
-  while (count() < times && read_some(result)) {
-    // nop
-  }
+nlohmann::json
+gateway_fixture::await(std::string_view method, std::string_view target,
+                       const std::function<bool(const nlohmann::json&)>& fits) {
+  nlohmann::json result;
+  await_true([&] {
+    result = json(200, method, target);
+    return fits(result);
+  });
   return result;
 }
 
-std::string raw_connection::read_all() {
-  std::string result;
-  while (read_some(result)) {
-    // nop
+std::uint64_t gateway_fixture::metric(std::string_view name_and_labels) {
+  auto text = server->metrics().render();
+  auto line = '\n' + std::string{name_and_labels} + ' ';
+  auto pos = text.find(line);
+  return pos == std::string::npos ? 0
+                                  : std::stoull(text.substr(pos + line.size()));
+}
+
+void gateway_fixture::await_metric(std::string_view name_and_labels,
+                                   std::uint64_t value) {
+  await_true([&] { return metric(name_and_labels) == value; });
+}
+
+void await_true(const std::function<bool()>& done) {
+  auto until = std::chrono::steady_clock::now() + 20s;
+  while (!done()) {
+    REQUIRE(std::chrono::steady_clock::now() < until);
+    std::this_thread::sleep_for(2ms);
   }
-  return result;
 }
 
 } // namespace muster

@@ -7,66 +7,86 @@
 
 #include <nlohmann/json.hpp>
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 namespace muster {
 
-/// A gateway on a real journal, without workers.
+/// A gateway on a real journal in a fresh directory. Every answer that it gives
+/// to `send` is held against docs/openapi.yaml.
 class gateway_fixture {
 public:
-  explicit gateway_fixture(gateway_options options = {});
+  explicit gateway_fixture(const gateway_options& options = local(),
+                           const journal_options& storage = {});
   ~gateway_fixture();
+  gateway_fixture(const gateway_fixture&) = delete;
+  gateway_fixture& operator=(const gateway_fixture&) = delete;
 
-  /// A client of its own each time.
-  [[nodiscard]] http_client client() const;
+  /// On a free port of this machine.
+  static gateway_options local();
+
+  // -- requests ---------------------------------------------------------------
 
   http_reply send(std::string_view method, std::string_view target,
                   std::string_view body = {}, const http_headers& headers = {});
 
-  /// The body of an answer that must have this status.
+  /// The body of an answer that must have the status.
   nlohmann::json json(int status, std::string_view method,
                       std::string_view target, std::string_view body = {},
                       const http_headers& headers = {});
 
+  /// The sentence of a problem that must have the status and the code; empty is
+  /// none.
+  std::string problem(int status, std::string_view code,
+                      std::string_view method, std::string_view target,
+                      std::string_view body = {},
+                      const http_headers& headers = {});
+
   /// Enqueues and returns the id.
-  std::string enqueue(std::string_view queue, std::string_view payload,
+  std::string enqueue(std::string_view queue, std::string_view payload = {},
                       std::string_view query = {});
 
-  /// Leases one job and returns its token.
-  std::string lease(std::string_view queue, std::string_view query = {});
+  /// Leases one job, which must be there, and returns the lease.
+  nlohmann::json lease(std::string_view queue, std::string_view query = {});
 
-  [[nodiscard]] std::string state_of(const std::string& id);
+  /// Leases a job and completes it.
+  void finish(std::string_view queue, std::string_view result = {});
+
+  /// Leases a job and fails it for good.
+  void bury(std::string_view queue, std::string_view reason = "no");
+
+  nlohmann::json job(std::string_view id);
+
+  /// Asks until `fits` likes the answer's body.
+  nlohmann::json await(std::string_view method, std::string_view target,
+                       const std::function<bool(const nlohmann::json&)>& fits);
+
+  // -- the server -------------------------------------------------------------
+
+  [[nodiscard]] std::uint16_t port() const {
+    return server->port();
+  }
+
+  /// A figure of `/metrics`; 0 if it is not there.
+  std::uint64_t metric(std::string_view name_and_labels);
+
+  /// Waits until the figure has the value.
+  void await_metric(std::string_view name_and_labels, std::uint64_t value);
 
   temp_dir dir;
-  std::shared_ptr<journal_port> port = std::make_shared<journal_port>();
-  std::shared_ptr<journal> log;
-  bool serving = true;
+  std::shared_ptr<journal_port> storage = std::make_shared<journal_port>();
+  std::atomic<bool> serving{true};
+  std::vector<worker_info> workers;
   std::unique_ptr<gateway> server;
-  std::unique_ptr<http_client> http;
-};
-
-/// A connection whose bytes a test writes and reads itself.
-class raw_connection {
-public:
-  explicit raw_connection(std::uint16_t port);
-  ~raw_connection();
-  raw_connection(const raw_connection&) = delete;
-  raw_connection& operator=(const raw_connection&) = delete;
-
-  void write(std::string_view bytes);
-  void shut_down_writing();
-  /// Reads until `text` has come `times` times, or the other side has closed,
-  /// or a limit has passed.
-  std::string read_until(std::string_view text, int times = 1);
-  /// Everything until the other side closes.
-  std::string read_all();
 
 private:
-  bool read_some(std::string& into);
-
-  int fd_ = -1;
+  std::unique_ptr<http_client> client_;
 };
+
+/// Calls `done` until it is true; fails the test after 20 seconds.
+void await_true(const std::function<bool()>& done);
 
 } // namespace muster

@@ -12,8 +12,7 @@ outcome model_store::apply(const command& cmd, timestamp now) {
 std::uint64_t model_store::running(const std::string& queue) const {
   return static_cast<std::uint64_t>(
     std::count_if(jobs.begin(), jobs.end(), [&queue](auto& kvp) {
-      return kvp.second.queue == queue
-             && kvp.second.state == job_state::leased;
+      return kvp.second.queue == queue && kvp.second.state == job_state::leased;
     }));
 }
 
@@ -35,10 +34,9 @@ outcome model_store::on(const enqueue_command& cmd) {
       auto known = keys_.find(key);
       if (known != keys_.end() && known->second.expires > now_) {
         auto pos = jobs.find(known->second.id);
-        result.jobs.push_back({known->second.id,
-                               pos == jobs.end() ? job_state::succeeded
-                                                 : pos->second.state,
-                               true});
+        result.jobs.push_back(
+          {known->second.id,
+           pos == jobs.end() ? job_state::succeeded : pos->second.state, true});
         continue;
       }
     }
@@ -140,10 +138,10 @@ void model_store::fail(job_id id, job& j, failure_kind kind, bool retry) {
   } else if (j.expires && *j.expires <= now_) {
     finish(j, job_state::cancelled);
   } else {
-    auto pause = kind == failure_kind::lost && j.failures == 1
-                   ? millis{0}
-                   : backoff_after(settings.backoff, j.failures,
-                                   {id, j.attempt});
+    auto pause
+      = kind == failure_kind::lost && j.failures == 1
+          ? millis{0}
+          : backoff_after(settings.backoff, j.failures, {id, j.attempt});
     j.state = pause > millis{0} ? job_state::scheduled : job_state::ready;
     j.due = now_ + pause;
   }
@@ -248,19 +246,23 @@ outcome model_store::on(const tick_command&) {
       fire(id, jobs.at(id));
   };
   using maybe = std::optional<timestamp>;
-  each([](job& j) { return j.state == job_state::scheduled ? maybe{j.due}
-                                                           : maybe{}; },
-       [&](job_id, job& j) {
-         j.state = job_state::ready;
-         ++result.promoted;
-       });
-  each([](job& j) { return j.state == job_state::leased ? maybe{j.deadline}
-                                                        : maybe{}; },
-       [&](job_id id, job& j) {
-         j.ended = "expired";
-         ++result.leases_expired;
-         fail(id, j, failure_kind::lost, true);
-       });
+  each(
+    [](job& j) {
+      return j.state == job_state::scheduled ? maybe{j.due} : maybe{};
+    },
+    [&](job_id, job& j) {
+      j.state = job_state::ready;
+      ++result.promoted;
+    });
+  each(
+    [](job& j) {
+      return j.state == job_state::leased ? maybe{j.deadline} : maybe{};
+    },
+    [&](job_id id, job& j) {
+      j.ended = "expired";
+      ++result.leases_expired;
+      fail(id, j, failure_kind::lost, true);
+    });
   each(
     [](job& j) {
       return j.state == job_state::ready || j.state == job_state::scheduled
@@ -278,8 +280,8 @@ outcome model_store::on(const tick_command&) {
   });
   std::erase_if(jobs, [&](auto& kvp) {
     auto& j = kvp.second;
-    auto over = is_final(j.state)
-                && j.finished + queues.at(j.queue).retention <= now_;
+    auto over
+      = is_final(j.state) && j.finished + queues.at(j.queue).retention <= now_;
     result.dropped += over ? 1 : 0;
     return over;
   });

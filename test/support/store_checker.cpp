@@ -186,7 +186,7 @@ private:
     std::size_t payloads = 0;
     each(table::payloads, [&](auto key, auto) {
       ++payloads;
-      (void) job(lmdb::number_at(key, 0, 8), "payloads");
+      (void)job(lmdb::number_at(key, 0, 8), "payloads");
     });
     if (payloads != jobs_.size())
       complain("{} payloads for {} jobs", payloads, jobs_.size());
