@@ -8,6 +8,7 @@ extern "C" {
 #include <raft/uv.h>
 }
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 #include <string>
@@ -78,10 +79,8 @@ raft_buffer make_frame(std::uint32_t kind,
   std::memcpy(pos, &kind, 4);
   std::memcpy(pos + 4, &size32, 4);
   pos += frame_header;
-  for (auto part : parts) {
-    std::memcpy(pos, part.data(), part.size());
-    pos += part.size();
-  }
+  for (auto part : parts)
+    pos = std::copy(part.begin(), part.end(), pos);
   std::memset(pos, 0, padded - frame_header - size);
   return buf;
 }
