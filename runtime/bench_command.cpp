@@ -125,7 +125,7 @@ bench_sizes quick_sizes() {
   result.end_to_end_batch_jobs = 2'000;
   result.deep_jobs = 20'000;
   result.shallow_jobs = 1'000;
-  result.shallow_rounds = 2;
+  result.drain_rounds = 2;
   return result;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <utility>
 
 namespace muster {
@@ -149,7 +150,7 @@ expected<void> bench_session::deep() {
   return {};
 }
 
-// Fills and drains some times; the median.
+// Fills and drains some times.
 expected<double> bench_session::drain_shallow() {
   auto jobs = sizes_.shallow_jobs;
   auto stage
@@ -159,47 +160,64 @@ expected<double> bench_session::drain_shallow() {
   auto& at = **stage;
   if (auto paused = at.queue().pause(true); !paused)
     return failed(paused.error());
-  std::vector<bench_row> rows;
   std::uint64_t in_all = 0;
-  for (std::size_t i = 0; i < sizes_.shallow_rounds; ++i) {
+  auto fill = [&]() -> expected<void> {
     in_all += jobs;
     if (auto filled = at.fill(jobs, echo, sizes_.payload); !filled)
-      return failed(filled.error());
+      return filled;
     auto depth = at.queue().wait_until(
       millis{10'000}, [in_all](auto& now) { return now.all() >= in_all; });
     if (!depth)
       return failed(depth.error());
-    auto row = at.drain_inside(jobs);
+    return {};
+  };
+  auto row = drain_in_rounds(at, fill);
+  if (!row)
+    return failed(row.error());
+  row->variant = fmt::format("drain, {} queued", jobs);
+  on_row_(*row);
+  return row->rate();
+}
+
+expected<void> bench_session::drain_deep(bench_stage& stage, double shallow) {
+  auto row = drain_in_rounds(stage, [] { return expected<void>{}; });
+  if (!row)
+    return failed(row.error());
+  row->variant = fmt::format("drain, {} queued", sizes_.deep_jobs);
+  row->facts.emplace_back("ratio_to_shallow", row->rate() / shallow);
+  on_row_(*row);
+  return {};
+}
+
+// The median of some drains of the same number of jobs each, so that only what
+// stays in the queue makes a difference.
+expected<bench_row>
+bench_session::drain_in_rounds(bench_stage& stage,
+                               const std::function<expected<void>()>& before) {
+  auto jobs = std::min(sizes_.shallow_jobs,
+                       sizes_.deep_jobs / (2 * sizes_.drain_rounds));
+  std::vector<bench_row> rows;
+  for (std::size_t i = 0; i < sizes_.drain_rounds; ++i) {
+    if (auto ready = before(); !ready)
+      return failed(ready.error());
+    on_progress_(fmt::format("draining {} jobs", jobs));
+    auto row = stage.drain_inside(jobs);
     if (!row)
       return failed(row.error());
+    row->missing = jobs - std::min(jobs, row->jobs);
     rows.push_back(*row);
   }
   std::sort(rows.begin(), rows.end(),
             [](auto& lhs, auto& rhs) { return lhs.rate() < rhs.rate(); });
-  auto& median = rows[rows.size() / 2];
+  auto median = rows[rows.size() / 2];
   median.scenario = "deep";
-  median.variant = fmt::format("drain, {} queued", jobs);
-  median.missing = jobs - std::min(jobs, median.jobs);
+  for (auto& row : rows)
+    median.missing = std::max(median.missing, row.missing);
   median.note = fmt::format("median of {}, from {} to {} jobs/s", rows.size(),
                             render_number(rows.front().rate()),
                             render_number(rows.back().rate()));
-  add_memory(median, at.pid());
-  on_row_(median);
-  return median.rate();
-}
-
-expected<void> bench_session::drain_deep(bench_stage& stage, double shallow) {
-  auto jobs = std::min(sizes_.drain_jobs, sizes_.deep_jobs / 2);
-  on_progress_(fmt::format("draining {} of them", jobs));
-  auto row = stage.drain_inside(jobs);
-  if (!row)
-    return failed(row.error());
-  row->scenario = "deep";
-  row->variant = fmt::format("drain, {} queued", sizes_.deep_jobs);
-  row->facts = {{"ratio_to_shallow", row->rate() / shallow}};
-  add_memory(*row, stage.pid());
-  on_row_(*row);
-  return {};
+  add_memory(median, stage.pid());
+  return median;
 }
 
 // From the start of the process until a job is in an outside worker's hands.

@@ -33,7 +33,7 @@ struct bench_sizes {
   /// Jobs in the deep queue, and in the one that it is compared with.
   std::uint64_t deep_jobs = 5'000'000;
   std::uint64_t shallow_jobs = 10'000;
-  std::size_t shallow_rounds = 10;
+  std::size_t drain_rounds = 10;
 };
 
 /// Runs scenarios and hands out rows as they are measured. A scenario of a
@@ -77,6 +77,9 @@ private:
                                        std::size_t connections);
   [[nodiscard]] expected<double> drain_shallow();
   [[nodiscard]] expected<void> drain_deep(bench_stage& stage, double shallow);
+  [[nodiscard]] expected<bench_row>
+  drain_in_rounds(bench_stage& stage,
+                  const std::function<expected<void>()>& before);
   [[nodiscard]] expected<void> start_deep(bench_stage& stage, bool crash);
 
   bench_sizes sizes_;
