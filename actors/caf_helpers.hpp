@@ -14,7 +14,10 @@
 #include <caf/system_messages.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
+#include <set>
+#include <string>
 #include <utility>
 
 // What changes between CAF 0.18 and 1.x, in one place. Actors are classes with
@@ -73,6 +76,22 @@ void ask(caf::event_based_actor* self, const caf::actor& to, Duration limit,
          Message&& msg, OnAnswer on_answer, OnError on_error) {
   self->request(to, limit, std::forward<Message>(msg))
     .then(std::move(on_answer), std::move(on_error));
+}
+
+/// Asks the middleman for a connection: `on_answer(const caf::actor&)` gets
+/// what was published there, `on_error(const caf::error&)` what went wrong.
+template <class Connector, class OnAnswer, class OnError>
+void connect_through(caf::event_based_actor* self, const Connector& connector,
+                     const std::string& host, std::uint16_t port, millis limit,
+                     OnAnswer on_answer, OnError on_error) {
+  self->request(connector, limit, caf::connect_atom_v, host, port)
+    .then(
+      [on_answer = std::move(on_answer)](const caf::node_id&,
+                                         const caf::strong_actor_ptr& found,
+                                         const std::set<std::string>&) mutable {
+        on_answer(caf::actor_cast<caf::actor>(found));
+      },
+      std::move(on_error));
 }
 
 // -- lifetime -----------------------------------------------------------------

@@ -97,6 +97,8 @@ struct local_node::impl {
       sup.children.push_back(journal_child());
       sup.children.push_back(manager_child());
     }
+    if (options.cluster)
+      sup.children.push_back(cluster_child());
     if (options.worker)
       sup.children.push_back(worker_child());
     supervisor = spawn_actor<supervisor_state>(system, std::move(sup));
@@ -138,12 +140,28 @@ struct local_node::impl {
     return spec;
   }
 
+  child_specification cluster_child() {
+    auto opts = *options.cluster;
+    opts.own_manager = [dir = directory] { return dir->find("manager"); };
+    opts.log = options.log;
+    child_specification spec;
+    spec.id = "cluster";
+    spec.start = [opts](caf::actor_system& sys) -> expected<caf::actor> {
+      return spawn_actor<cluster_state>(sys, opts);
+    };
+    return spec;
+  }
+
   child_specification worker_child() {
     worker_actor_options opts;
     opts.settings = options.worker_settings;
     opts.metrics = metrics;
     opts.log = options.log;
-    opts.locate_manager = [dir = directory] { return dir->find("manager"); };
+    if (options.manager || !options.cluster)
+      opts.locate_manager = [dir = directory] { return dir->find("manager"); };
+    else
+      opts.locate_manager
+        = [cluster = options.cluster->board] { return cluster->manager(); };
     opts.on_runner = [all = runners](std::shared_ptr<job_runner> runner) {
       all->add(std::move(runner));
     };
@@ -264,7 +282,9 @@ caf::actor local_node::find(std::string_view child) const {
 
 bool local_node::serving() const {
   if (!impl_->options.manager)
-    return impl_->directory->find("worker") != nullptr;
+    return impl_->directory->find("worker") != nullptr
+           && (!impl_->options.cluster
+               || impl_->options.cluster->board->manager() != nullptr);
   return impl_->board->serving() && impl_->port->get() != nullptr;
 }
 

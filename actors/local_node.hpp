@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/cluster_actor.hpp"
 #include "actors/handler.hpp"
 #include "actors/node_event.hpp"
 #include "actors/worker_info.hpp"
@@ -36,6 +37,9 @@ struct local_node_options {
   worker_options worker_settings;
   /// None is the same as an empty one.
   std::shared_ptr<handler_registry> handlers;
+  /// How it talks to other nodes; none: it does not. What is this node's own
+  /// matter (`own_manager`, `log`) is filled in.
+  std::optional<cluster_options> cluster;
   /// What operators may want to read. May be empty.
   event_sink log;
 };
@@ -65,12 +69,12 @@ public:
 
   [[nodiscard]] std::vector<supervisor_info> supervisors() const;
 
-  /// The supervised actor `journal`, `manager` or `worker` as it is now; null
-  /// while it is down.
+  /// The supervised actor `journal`, `manager`, `cluster` or `worker` as it is
+  /// now; null while it is down.
   [[nodiscard]] caf::actor find(std::string_view child) const;
 
   /// Whether the journal is open and the manager up. Of a node without a
-  /// manager: whether its worker is up.
+  /// manager: whether its worker is up and a manager connected.
   [[nodiscard]] bool serving() const;
 
   /// Why the supervisor gave up, if it did.

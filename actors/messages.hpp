@@ -179,6 +179,13 @@ struct journal_failed {
   std::string message;
 };
 
+/// Whether somebody accepts connections there.
+struct probe_node {
+  std::string host;
+  std::uint16_t port = 0;
+  millis limit{0};
+};
+
 /// To a supervisor: the delay before a restart is over.
 struct restart_due {
   std::uint64_t number = 0;
@@ -199,7 +206,7 @@ bool inspect_enum(Inspector& f, Enum& x, Enum last) {
 
 template <class Inspector>
 bool inspect(Inspector& f, errc& x) {
-  return inspect_enum(f, x, errc::internal);
+  return inspect_enum(f, x, last_errc);
 }
 
 template <class Inspector>
@@ -324,6 +331,12 @@ bool inspect(Inspector& f, journal_failed& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, probe_node& x) {
+  return f.object(x).fields(f.field("host", x.host), f.field("port", x.port),
+                            f.field("limit", x.limit));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, restart_due& x) {
   return f.object(x).fields(f.field("number", x.number));
 }
@@ -389,6 +402,9 @@ CAF_ADD_TYPE_ID(muster, (muster::doorbell_rung))
 CAF_ADD_TYPE_ID(muster, (muster::clock_tick))
 CAF_ADD_TYPE_ID(muster, (muster::journal_failed))
 CAF_ADD_TYPE_ID(muster, (muster::restart_due))
+
+// between nodes
+CAF_ADD_TYPE_ID(muster, (muster::probe_node))
 
 CAF_END_TYPE_ID_BLOCK(muster)
 

@@ -11,7 +11,7 @@ struct code_facts {
   std::string_view sentence;
 };
 
-constexpr std::array<code_facts, 26> facts{{
+constexpr std::array<code_facts, static_cast<std::size_t>(last_errc) + 1> facts{{
   {"none", "No error."},
   {"invalid_argument", "The input breaks a rule."},
   {"job_not_found", "No job has this id, or its retention has passed."},
@@ -38,11 +38,13 @@ constexpr std::array<code_facts, 26> facts{{
   {"handler_failed", "The handler failed."},
   {"malformed", "The bytes do not follow their grammar."},
   {"internal", "A bug in Muster."},
+  {"version_mismatch", "The other node's version does not fit this one's."},
+  {"refused", "The other node refused this one."},
 }};
 
 const code_facts& facts_of(errc code) noexcept {
   auto index = static_cast<std::size_t>(code);
-  return facts[index < facts.size() ? index : facts.size() - 1];
+  return facts[index < facts.size() ? index : std::size_t{25}];
 }
 
 } // namespace

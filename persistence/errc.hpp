@@ -64,7 +64,14 @@ enum class errc : std::uint8_t {
   malformed = 24,
   /// A bug in Muster.
   internal = 25,
+  /// The other node runs a version of Muster that this one cannot talk to.
+  version_mismatch = 26,
+  /// The other node does not want this one; the message says why.
+  refused = 27,
 };
+
+/// The greatest code.
+inline constexpr errc last_errc = errc::refused;
 
 /// One sentence for a person about `code`.
 [[nodiscard]] std::string_view describe(errc code) noexcept;

@@ -158,24 +158,4 @@ expected<std::size_t> parse_size(std::string_view name, std::string_view text) {
                                name, text));
 }
 
-expected<endpoint> parse_endpoint(std::string_view text) {
-  auto colon = text.rfind(':');
-  if (colon != std::string_view::npos && colon > 0) {
-    auto host = text.substr(0, colon);
-    auto port = parse_unsigned(text.substr(colon + 1));
-    if (host.starts_with('[') && host.ends_with(']'))
-      host = host.substr(1, host.size() - 2);
-    if (port && *port >= 1 && *port <= 65'535 && !host.empty())
-      return endpoint{std::string{host}, static_cast<std::uint16_t>(*port)};
-  }
-  return fail_with(errc::invalid_argument,
-                   fmt::format("'{}' is not HOST:PORT", text));
-}
-
-std::string to_string(const endpoint& at) {
-  if (at.host.find(':') != std::string::npos)
-    return fmt::format("[{}]:{}", at.host, at.port);
-  return fmt::format("{}:{}", at.host, at.port);
-}
-
 } // namespace muster

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/endpoint.hpp"
 #include "persistence/expected.hpp"
 #include "runtime/cli.hpp"
 
@@ -58,18 +59,5 @@ describe_bad_option(const caf::config_option_set& options, caf::pec code,
 /// Reads a size in bytes such as `4096`, `64KiB`, `16MiB`, `1GiB`, `1TiB`.
 [[nodiscard]] expected<std::size_t> parse_size(std::string_view name,
                                                std::string_view text);
-
-/// Reads `HOST:PORT`, also `[::1]:8420`.
-struct endpoint {
-  std::string host;
-  std::uint16_t port = 0;
-
-  friend bool operator==(const endpoint&, const endpoint&) = default;
-};
-
-[[nodiscard]] expected<endpoint> parse_endpoint(std::string_view text);
-
-/// Writes it so that `parse_endpoint` reads it back.
-[[nodiscard]] std::string to_string(const endpoint& at);
 
 } // namespace muster

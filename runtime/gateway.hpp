@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/cluster_board.hpp"
 #include "actors/worker_info.hpp"
 #include "persistence/expected.hpp"
 #include "persistence/journal.hpp"
@@ -47,6 +48,8 @@ struct gateway_options {
 struct gateway_backend {
   std::shared_ptr<journal_port> journal;
   std::function<std::vector<worker_info>()> workers;
+  /// The nodes known here, this one first.
+  std::function<std::vector<node_info>()> nodes;
   std::function<bool()> serving;
   /// The node's metrics as Prometheus text; the gateway adds its own.
   std::function<std::string()> metrics;

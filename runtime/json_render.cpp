@@ -163,18 +163,25 @@ void render(std::string& out, const queue_info& queue, const queue_rates& rates,
   render(obj.key("settings"), queue.settings);
 }
 
+namespace {
+
+void render(std::string& out, const std::vector<std::string>& texts) {
+  out.push_back('[');
+  for (auto& text : texts) {
+    if (out.back() != '[')
+      out.push_back(',');
+    append_json_string(out, text);
+  }
+  out.push_back(']');
+}
+
+} // namespace
+
 void render(std::string& out, const worker_info& worker, timestamp now) {
   object obj{out};
   obj.text("name", worker.name);
   obj.text("incarnation", worker.incarnation);
-  auto& queues = obj.key("queues");
-  queues.push_back('[');
-  for (auto& name : worker.queues) {
-    if (queues.back() != '[')
-      queues.push_back(',');
-    append_json_string(queues, name);
-  }
-  queues.push_back(']');
+  render(obj.key("queues"), worker.queues);
   obj.text("state", worker.draining ? "draining" : "running");
   obj.number("concurrency", worker.concurrency);
   obj.number("running", worker.running);
@@ -186,6 +193,34 @@ void render(std::string& out, const worker_info& worker, timestamp now) {
   obj.time("last_heartbeat", worker.last_heartbeat);
   obj.duration("heartbeat_age",
                std::max(now - worker.last_heartbeat, millis{}));
+}
+
+void render(std::string& out, const node_info& info, const worker_info* worker,
+            timestamp now) {
+  object obj{out};
+  obj.text("name", info.node.name);
+  obj.text("incarnation", info.incarnation);
+  std::vector<std::string> roles;
+  if (info.node.roles.manager)
+    roles.emplace_back("manager");
+  if (info.node.roles.worker)
+    roles.emplace_back("worker");
+  render(obj.key("roles"), roles);
+  std::vector<std::string> addresses;
+  for (auto& at : info.node.addresses)
+    addresses.push_back(to_string(at));
+  render(obj.key("addresses"), addresses);
+  obj.text("state", info.state);
+  obj.time("since", info.since);
+  obj.time("started", info.started);
+  obj.time("last_heartbeat", info.last_heard);
+  obj.duration("heartbeat_age", info.state == "self"
+                                  ? millis{}
+                                  : std::max(now - info.last_heard, millis{}));
+  obj.number("load", info.load);
+  obj.number("running", worker != nullptr ? worker->running : 0);
+  obj.number("held", worker != nullptr ? worker->held : 0);
+  obj.number("restarts", info.restarts);
 }
 
 } // namespace muster

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/cluster_board.hpp"
 #include "actors/worker_info.hpp"
 #include "persistence/command.hpp"
 #include "persistence/store_view.hpp"
@@ -24,5 +25,8 @@ void render(std::string& out, const queue_info& queue, const queue_rates& rates,
             timestamp now);
 void render(std::string& out, const queue_settings& settings);
 void render(std::string& out, const worker_info& worker, timestamp now);
+/// `worker` is the node's worker as the manager sees it; null if it has none.
+void render(std::string& out, const node_info& info, const worker_info* worker,
+            timestamp now);
 
 } // namespace muster

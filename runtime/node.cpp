@@ -1,12 +1,12 @@
 #include "runtime/node.hpp"
 
+#include "actors/node_transport.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/node_name.hpp"
+#include "runtime/peer_file.hpp"
 #include "runtime/routes.hpp"
 
 #include <caf/actor_system.hpp>
-#include <caf/event_based_actor.hpp>
-#include <caf/io/middleman.hpp>
 #include <caf/send.hpp>
 #include <caf/telemetry/collector/prometheus.hpp>
 #include <caf/telemetry/metric_registry.hpp>
@@ -37,12 +37,6 @@ log_level level_of(node_event::severity severity) noexcept {
   }
 }
 
-/// What other nodes find at the node port for now: somebody who says who it is.
-caf::behavior greeter(caf::event_based_actor* self, const std::string& name) {
-  self->set_default_handler(caf::drop);
-  return {[name](caf::get_atom) { return name; }};
-}
-
 } // namespace
 
 struct node::impl {
@@ -71,6 +65,10 @@ struct node::impl {
     if (settings.worker)
       facts.roles.emplace_back("worker");
     facts.name = choose_name(settings.name, settings.data_dir);
+    if (auto ok = make_data_dir(); !ok)
+      return ok;
+    if (auto ok = listen(); !ok)
+      return ok;
     if (auto ok = start_actors(); !ok)
       return ok;
     ours = true;
@@ -80,11 +78,19 @@ struct node::impl {
       return ok;
     if (auto ok = start_http(); !ok)
       return ok;
-    if (auto ok = publish(); !ok)
-      return ok;
     if (auto ok = replace_file(facts_file(), to_json(facts)); !ok)
       return ok;
     tell_early_events();
+    return {};
+  }
+
+  [[nodiscard]] expected<void> make_data_dir() const {
+    std::error_code ec;
+    std::filesystem::create_directories(settings.data_dir, ec);
+    if (ec)
+      return fail_with(errc::io_error,
+                       fmt::format("cannot make the directory {}: {}",
+                                   settings.data_dir.string(), ec.message()));
     return {};
   }
 
@@ -106,6 +112,7 @@ struct node::impl {
     options.worker_settings.name = facts.name;
     options.worker_settings.incarnation = facts.incarnation;
     options.handlers = std::move(handlers);
+    options.cluster = cluster();
     options.log = [this](const node_event& event) { tell(event); };
     auto result = local_node::start(system, std::move(options), port);
     if (!result)
@@ -137,6 +144,7 @@ struct node::impl {
     gateway_backend backend;
     backend.journal = port;
     backend.workers = [this] { return actors->workers(); };
+    backend.nodes = [this] { return board->nodes(); };
     backend.serving = [this] { return actors->serving(); };
     backend.metrics = [this] { return metrics(); };
     auto result = gateway::start(settings.http, std::move(backend));
@@ -149,15 +157,12 @@ struct node::impl {
 
   /// Binds the port itself, and not a port that a probe found free: it might be
   /// taken by then.
-  expected<void> publish() {
-    greeting = system.spawn(greeter, facts.name);
+  expected<void> listen() {
+    gate = spawn_gate(system, board);
     auto wanted = settings.node_port;
-    caf::error why;
+    error why;
     for (int tries = 0; tries < port_tries; ++tries, ++wanted) {
-      // Reuse takes a port whose last connections are still dying, and never
-      // one that somebody listens on.
-      auto bound = system.middleman().publish(
-        greeting, wanted, settings.node_address.c_str(), true);
+      auto bound = publish_actor(system, gate, settings.node_address, wanted);
       if (bound) {
         facts.node = {settings.node_address, *bound};
         return {};
@@ -173,7 +178,28 @@ struct node::impl {
                                  settings.strict_ports && wanted != 0
                                    ? "the port is occupied, or the address is "
                                      "not of this machine"
-                                   : to_string(why)));
+                                   : why.message));
+  }
+
+  cluster_options cluster() {
+    cluster_options result;
+    auto& self = result.identity;
+    self.node.name = facts.name;
+    self.node.roles = {settings.manager, settings.worker};
+    self.node.addresses.push_back(
+      advertised_address(settings.advertise, facts.node));
+    self.incarnation = facts.incarnation;
+    self.started = started;
+    result.gate = gate;
+    result.join = settings.join;
+    result.remembered = read_peers(settings.data_dir);
+    result.remember = [dir = settings.data_dir,
+                       &sink = log](const std::vector<known_node>& nodes) {
+      if (auto ok = keep_peers(nodes, dir); !ok)
+        sink.warning(ok.error().message, {{"component", "cluster"}});
+    };
+    result.board = board;
+    return result;
   }
 
   // -- figures ----------------------------------------------------------------
@@ -213,10 +239,10 @@ struct node::impl {
   /// Without this the actor system waits for the actor, and its end for the
   /// port's.
   void leave() {
-    if (!greeting)
+    if (!gate)
       return;
-    caf::anon_send_exit(greeting, caf::exit_reason::user_shutdown);
-    greeting = nullptr;
+    caf::anon_send_exit(gate, caf::exit_reason::user_shutdown);
+    gate = nullptr;
   }
 
   [[nodiscard]] std::filesystem::path facts_file() const {
@@ -239,9 +265,10 @@ struct node::impl {
   bool ours = false;
   caf::actor_system system;
   std::shared_ptr<journal_port> port = std::make_shared<journal_port>();
+  std::shared_ptr<cluster_board> board = std::make_shared<cluster_board>();
   std::unique_ptr<local_node> actors;
   std::unique_ptr<gateway> http;
-  caf::actor greeting;
+  caf::actor gate;
 };
 
 node::node(std::unique_ptr<impl> ptr) : impl_(std::move(ptr)) {

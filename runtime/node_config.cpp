@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::size_t max_name = 64;
 constexpr std::uint32_t max_concurrency = 10'000;
+constexpr millis min_node_heartbeat{50};
 
 tl::unexpected<error> invalid(std::string text) {
   return fail_with(errc::invalid_argument, std::move(text));
@@ -126,7 +127,9 @@ expected<void> node_config::read(arguments args) {
     return invalid("unexpected argument '" + remainder.front() + "'");
   if (auto ok = check_file(text); !ok)
     return ok;
-  return check_scheduler();
+  if (auto ok = check_scheduler(); !ok)
+    return ok;
+  return set_node_traffic();
 }
 
 /// CAF passes over names that it does not know and values that do not fit, and
@@ -165,13 +168,28 @@ expected<void> node_config::check_scheduler() const {
   return {};
 }
 
+expected<void> node_config::set_node_traffic() {
+  auto heartbeat = parse_duration(raw_.node_heartbeat);
+  if (!heartbeat || *heartbeat < min_node_heartbeat)
+    return invalid("node-heartbeat must be a duration of at least 50ms");
+  auto limit = parse_duration(raw_.node_timeout);
+  if (!limit || *limit < 2 * *heartbeat)
+    return invalid("node-timeout must be a duration of at least twice "
+                   "node-heartbeat");
+  set("caf.middleman.heartbeat-interval", caf::timespan{*heartbeat});
+  set("caf.middleman.connection-timeout", caf::timespan{*limit});
+  // Other programs that use CAF are no nodes.
+  set("caf.middleman.app-identifiers", std::vector<std::string>{"muster"});
+  return {};
+}
+
 expected<node_settings> node_config::settings() const {
   using step = expected<void> (node_config::*)(node_settings&) const;
-  constexpr std::array<step, 7> steps{
-    &node_config::read_roles,  &node_config::read_addresses,
-    &node_config::read_worker, &node_config::read_durations,
-    &node_config::read_sizes,  &node_config::read_logging,
-    &node_config::read_exec};
+  constexpr std::array<step, 8> steps{
+    &node_config::read_roles,     &node_config::read_join,
+    &node_config::read_addresses, &node_config::read_worker,
+    &node_config::read_durations, &node_config::read_sizes,
+    &node_config::read_logging,   &node_config::read_exec};
   node_settings result;
   for (auto read_part : steps)
     if (auto ok = (this->*read_part)(result); !ok)
@@ -193,15 +211,30 @@ expected<void> node_config::read_roles(node_settings& to) const {
   }
   if (!to.manager && !to.worker)
     return invalid("roles must name manager, worker, or both");
-  if (!raw_.join.empty())
-    return invalid("join: this version runs single nodes only, without others "
-                   "to join");
-  if (!to.manager)
-    return invalid("roles: a worker without a manager needs one to join, and "
-                   "this version runs single nodes only");
   if (!raw_.handlers.empty())
     return invalid("handlers: this version loads no shared objects; use "
                    "exec.handlers in the file given by --config-file");
+  return {};
+}
+
+expected<void> node_config::read_join(node_settings& to) const {
+  for (auto& text : split_list(raw_.join)) {
+    auto at = parse_endpoint(text);
+    if (!at)
+      return invalid("join: " + at.error().message);
+    to.join.push_back(std::move(*at));
+  }
+  if (!to.manager && to.join.empty())
+    return invalid("join: a worker without a manager of its own needs the "
+                   "HOST:PORT of one");
+  if (raw_.node_advertise.empty())
+    return {};
+  if (auto at = parse_endpoint(raw_.node_advertise))
+    to.advertise = std::move(*at);
+  else if (raw_.node_advertise.find(':') == std::string::npos)
+    to.advertise = {raw_.node_advertise, 0};
+  else
+    return invalid("node-advertise must be HOST or HOST:PORT");
   return {};
 }
 

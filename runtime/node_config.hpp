@@ -29,6 +29,10 @@ struct node_settings {
   std::uint16_t node_port = 0;
   bool strict_ports = false;
   bool insecure = false;
+  /// How others reach this node, if not by the address that it listens on. Port
+  /// 0 is the one that it listens on.
+  endpoint advertise;
+  std::vector<endpoint> join;
   worker_options worker_settings;
   journal_options journal;
   std::map<std::string, std::vector<std::string>> exec_handlers;
@@ -71,6 +75,9 @@ private:
     bool strict_ports = false;
     bool insecure = false;
     std::string join;
+    std::string node_advertise;
+    std::string node_heartbeat = "1s";
+    std::string node_timeout = "4s";
     std::uint32_t concurrency = 0;
     std::string queues;
     std::string handlers;
@@ -94,7 +101,10 @@ private:
 
   [[nodiscard]] expected<void> check_file(const std::string& text) const;
   [[nodiscard]] expected<void> check_scheduler() const;
+  /// Puts CAF's own settings behind ours.
+  [[nodiscard]] expected<void> set_node_traffic();
   [[nodiscard]] expected<void> read_roles(node_settings& to) const;
+  [[nodiscard]] expected<void> read_join(node_settings& to) const;
   [[nodiscard]] expected<void> read_addresses(node_settings& to) const;
   [[nodiscard]] expected<void> read_worker(node_settings& to) const;
   [[nodiscard]] expected<void> read_durations(node_settings& to) const;

@@ -22,6 +22,10 @@ node_config::node_config() {
     .add(raw_.strict_ports, "strict-ports", "an occupied port is an error")
     .add(raw_.insecure, "insecure", "listen beyond loopback unprotected")
     .add(raw_.join, "join", "nodes to join")
+    .add(raw_.node_advertise, "node-advertise", "how others reach this node")
+    .add(raw_.node_heartbeat, "node-heartbeat",
+         "how often nodes tell they live")
+    .add(raw_.node_timeout, "node-timeout", "silence that ends a connection")
     .add(raw_.concurrency, "concurrency", "jobs that run at once")
     .add(raw_.queues, "queues", "queues that the worker serves")
     .add(raw_.handlers, "handlers", "shared objects with handlers")
@@ -57,6 +61,11 @@ Starts a node. The same names work in the file given by --config-file=FILE
   --http-port=8420            free one; 0 lets the system choose
   --node-address=127.0.0.1    traffic between nodes; same rule
   --node-port=8421
+  --join=HOST:PORT,...        other nodes; a worker needs a manager's
+  --node-advertise=HOST:PORT  how others reach this node, where that differs
+                              from node-address
+  --node-heartbeat=1s         how often nodes tell each other that they live
+  --node-timeout=4s           silence after which a node counts as gone
   --strict-ports              an occupied port is an error instead
   --insecure                  listen beyond loopback without protection
   --concurrency=N             jobs that run at once; default: cores

@@ -1,6 +1,10 @@
 #include "runtime/json_render.hpp"
 #include "runtime/routes.hpp"
 
+#include <functional>
+#include <map>
+#include <string>
+
 namespace muster::routes {
 
 void list_workers(gateway_state& state, http_call& call) {
@@ -12,6 +16,25 @@ void list_workers(gateway_state& state, http_call& call) {
     if (json.back() != '[')
       json.push_back(',');
     render(json, worker, now);
+  }
+  json += "]}";
+  call.reply->answer(json_response(std::move(json)));
+}
+
+void list_nodes(gateway_state& state, http_call& call) {
+  if (!ok_or_answer(call.query.allow_only({}), call))
+    return;
+  auto now = wall_clock();
+  std::map<std::string, const worker_info*, std::less<>> by_name;
+  auto workers = state.backend.workers();
+  for (auto& worker : workers)
+    by_name.emplace(worker.name, &worker);
+  std::string json = R"({"nodes":[)";
+  for (auto& node : state.backend.nodes()) {
+    if (json.back() != '[')
+      json.push_back(',');
+    auto worker = by_name.find(node.node.name);
+    render(json, node, worker != by_name.end() ? worker->second : nullptr, now);
   }
   json += "]}";
   call.reply->answer(json_response(std::move(json)));

@@ -31,6 +31,7 @@ gateway_fixture::gateway_fixture(const gateway_options& options,
   gateway_backend backend;
   backend.journal = storage;
   backend.workers = [this] { return workers; };
+  backend.nodes = [this] { return nodes; };
   backend.serving = [this] { return serving.load(); };
   backend.metrics = [] { return "muster_node_figure 1\n"; };
   auto started = gateway::start(options, std::move(backend));

@@ -163,6 +163,7 @@ TEST_CASE("an occupied port gives way to the next, unless it must not") {
   gateway_backend backend;
   backend.journal = g.storage;
   backend.workers = [] { return std::vector<worker_info>{}; };
+  backend.nodes = [] { return std::vector<node_info>{}; };
   backend.serving = [] { return true; };
   backend.metrics = [] { return std::string{}; };
   auto next = gateway::start(options, backend);

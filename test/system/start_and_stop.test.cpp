@@ -103,9 +103,9 @@ TEST_CASE("a wrong setting is told in one line with exit status 2") {
   refused("stray", "unexpected argument 'stray'");
   refused("--handlers=x.so", "handlers:");
   refused("--roles=balancer", "balancer");
-  refused("--roles=worker", "roles:");
+  refused("--roles=worker", "join:");
   refused("--roles=cook", "'cook'");
-  refused("--join=127.0.0.1:1", "join:");
+  refused("--join=127.0.0.1", "join:");
   refused("--http-address=0.0.0.0", "--insecure");
   refused("--lease-ttl=soon", "lease-ttl:");
   refused("--map-size=1", "map-size");

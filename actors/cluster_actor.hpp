@@ -1,0 +1,128 @@
+#pragma once
+
+#include "actors/address_book.hpp"
+#include "actors/caf_helpers.hpp"
+#include "actors/cluster_board.hpp"
+#include "actors/messages.hpp"
+#include "actors/node_event.hpp"
+#include "actors/node_hello.hpp"
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace muster {
+
+struct cluster_options {
+  node_identity identity;
+  /// See `spawn_gate`.
+  caf::actor gate;
+  /// Where to look for others.
+  std::vector<endpoint> join;
+  /// Of an earlier run, from `remember`.
+  std::vector<known_node> remembered;
+  /// Called on the actor's thread when the nodes known have changed, so that
+  /// they can be kept for the next start.
+  std::function<void(const std::vector<known_node>&)> remember;
+  /// This node's own manager; null if it has none or it is down.
+  std::function<caf::actor()> own_manager;
+  std::shared_ptr<cluster_board> board;
+  event_sink log;
+  /// How often connected nodes tell of themselves.
+  millis hello_interval{1'000};
+  /// How long a connection may take to come up.
+  millis connect_limit{2'000};
+};
+
+/// What others find at a node's port. It lives as long as the port, and hands
+/// hellos on to whoever is the board's link.
+[[nodiscard]] caf::actor spawn_gate(caf::actor_system& system,
+                                    std::shared_ptr<cluster_board> board);
+
+/// Keeps this node connected: looks for other nodes at the addresses that it
+/// was given or has learnt of, says hello, notices when they are gone, and
+/// looks for them again.
+///
+///     address --due--> probing --somebody--> connecting --> greeting --> peer
+///        ^                |                      |              |          |
+///        +---- back-off --+----------------------+--------------+   down --+
+///
+/// Either side may have called the other. Whoever restarts finds its way back
+/// by the addresses that it kept, or is found by those who know it.
+class cluster_state {
+public:
+  static constexpr const char* name = "muster.cluster";
+
+  cluster_state(caf::event_based_actor* self, cluster_options options);
+  ~cluster_state();
+  cluster_state(const cluster_state&) = delete;
+  cluster_state& operator=(const cluster_state&) = delete;
+
+  caf::behavior make_behavior();
+
+private:
+  using time_point = address_book::time_point;
+
+  struct peer {
+    received_hello facts;
+    timestamp since;
+    timestamp last_heard;
+    time_point next_hello;
+    bool asked = false;
+  };
+
+  /// What is kept of a node beyond its connection.
+  struct history {
+    std::string incarnation;
+    timestamp started;
+    timestamp last_heard;
+    timestamp since;
+    double load = 0;
+    std::uint64_t restarts = 0;
+  };
+
+  // -- looking for others -----------------------------------------------------
+
+  void seek(const endpoint& at);
+  void on_probed(const endpoint& at);
+  void greet(const endpoint& at, const caf::actor& gate);
+  void on_greeted(const endpoint& at, const hello_parts& answer);
+  void on_failed(const endpoint& at, const error& reason);
+
+  // -- peers ------------------------------------------------------------------
+
+  [[nodiscard]] caf::message on_hello(const hello_parts& parts);
+  /// Says why not.
+  [[nodiscard]] std::optional<std::string> admit(received_hello& from);
+  void say_hello(const std::string& who, peer& p);
+  void on_down(const caf::actor_addr& address);
+  void lose(const std::string& who, const std::string& why);
+  void choose_manager();
+
+  void on_tick();
+  [[nodiscard]] caf::message hello_for(const std::string& who) const;
+  void publish();
+  void remember_if_changed();
+  /// The same text is logged once in a while only.
+  void complain(const std::string& text);
+  void log(node_event::severity level, std::string text) const;
+  [[nodiscard]] time_point now() const;
+  [[nodiscard]] double chance();
+
+  caf::event_based_actor* self_;
+  cluster_options options_;
+  address_book book_;
+  std::map<std::string, peer> peers_;
+  std::map<std::string, history> histories_;
+  std::map<std::string, time_point> complaints_;
+  std::vector<known_node> remembered_;
+  std::string manager_;
+  std::minstd_rand random_;
+};
+
+} // namespace muster

@@ -1,0 +1,78 @@
+#pragma once
+
+#include "actors/node_hello.hpp"
+#include "persistence/job.hpp"
+
+#include <caf/actor.hpp>
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace muster {
+
+/// A node as this one sees it.
+struct node_info {
+  known_node node;
+  std::string incarnation;
+  /// `self`, `connected`, or `lost`: it was connected once, or told of.
+  std::string state;
+  /// Of the state.
+  timestamp since;
+  timestamp started;
+  /// When it last told of itself.
+  timestamp last_heard;
+  /// The machine's load average over one minute.
+  double load = 0;
+  /// How often it came back with another incarnation.
+  std::uint64_t restarts = 0;
+};
+
+/// Where the cluster actor writes for everybody to read what it knows.
+/// Thread-safe.
+class cluster_board {
+public:
+  /// Who takes hellos at the moment.
+  void set_link(caf::actor link) {
+    // An actor may end with its last handle: not under the lock.
+    std::lock_guard guard{mutex_};
+    std::swap(link_, link);
+  }
+
+  [[nodiscard]] caf::actor link() const {
+    std::lock_guard guard{mutex_};
+    return link_;
+  }
+
+  /// A manager on another node; null while none is connected.
+  void set_manager(caf::actor manager) {
+    std::lock_guard guard{mutex_};
+    std::swap(manager_, manager);
+  }
+
+  [[nodiscard]] caf::actor manager() const {
+    std::lock_guard guard{mutex_};
+    return manager_;
+  }
+
+  void publish(std::vector<node_info> nodes) {
+    std::lock_guard guard{mutex_};
+    std::swap(nodes_, nodes);
+  }
+
+  /// This node first, then by name.
+  [[nodiscard]] std::vector<node_info> nodes() const {
+    std::lock_guard guard{mutex_};
+    return nodes_;
+  }
+
+private:
+  mutable std::mutex mutex_;
+  caf::actor link_;
+  caf::actor manager_;
+  std::vector<node_info> nodes_;
+};
+
+} // namespace muster
