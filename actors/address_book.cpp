@@ -95,6 +95,16 @@ std::vector<endpoint> address_book::take_due(time_point now) {
   return result;
 }
 
+std::optional<address_book::time_point> address_book::next_due() const {
+  std::optional<time_point> result;
+  if (under_way_ < options_.max_attempts)
+    for (auto& item : places_)
+      if (is_wanted(item.second))
+        result
+          = std::min(result.value_or(time_point::max()), item.second.next_try);
+  return result;
+}
+
 void address_book::on_connected(const endpoint& at, const std::string& node) {
   auto& p = places_[at];
   if (std::exchange(p.under_way, false))

@@ -48,6 +48,9 @@ public:
   /// `on_failed`.
   [[nodiscard]] std::vector<endpoint> take_due(time_point now);
 
+  /// When there is something to try, unless all is under way or connected.
+  [[nodiscard]] std::optional<time_point> next_due() const;
+
   /// The node was met through this address.
   void on_connected(const endpoint& at, const std::string& node);
   /// There is nobody, or nobody to talk to. `chance` is from [0, 1).

@@ -10,7 +10,11 @@ namespace muster {
 
 namespace {
 
-constexpr millis tick_interval{100};
+/// Between two looks at what is due.
+constexpr millis min_pause{50};
+constexpr millis max_pause{1'000};
+/// A manager that is not there is asked for again so soon.
+constexpr millis impatience{100};
 constexpr millis answer_limit{5'000};
 constexpr std::chrono::minutes complaint_interval{1};
 constexpr std::size_t max_complaints = 100;
@@ -125,7 +129,10 @@ caf::behavior cluster_state::make_behavior() {
       return on_hello({std::move(tag), version, std::move(fingerprint),
                        std::move(body), std::move(gate), std::move(manager)});
     },
-    [this](clock_tick) { on_tick(); },
+    [this](clock_tick msg) {
+      if (msg.number == last_tick_)
+        on_tick();
+    },
   };
 }
 
@@ -183,6 +190,7 @@ void cluster_state::on_greeted(const endpoint& at, const hello_parts& answer) {
 void cluster_state::on_failed(const endpoint& at, const error& reason) {
   complain("cannot join " + to_string(at) + ": " + reason.message);
   book_.on_failed(at, now(), chance());
+  schedule_tick();
 }
 
 // -- peers --------------------------------------------------------------------
@@ -262,7 +270,8 @@ void cluster_state::say_hello(const std::string& who, peer& p) {
       return;
     pos->second.asked = false;
     pos->second.next_hello
-      = now() + (again_soon ? tick_interval : options_.hello_interval);
+      = now() + (again_soon ? impatience : options_.hello_interval);
+    schedule_tick();
   };
   ask(
     self_, p.facts.gate, answer_limit, hello_for(who),
@@ -296,7 +305,7 @@ void cluster_state::on_down(const caf::actor_addr& address) {
       p.facts.manager = nullptr;
       p.next_hello = now();
       choose_manager();
-      return;
+      return schedule_tick();
     }
   }
 }
@@ -314,6 +323,7 @@ void cluster_state::lose(const std::string& who, const std::string& why) {
   book_.part(who, now(), chance());
   choose_manager();
   publish();
+  schedule_tick();
 }
 
 // It stays with the one that it has.
@@ -342,7 +352,18 @@ void cluster_state::on_tick() {
     if (now() >= p.next_hello)
       say_hello(who, p);
   remember_if_changed();
-  tell_self_later(self_, tick_interval, clock_tick{});
+  schedule_tick();
+}
+
+void cluster_state::schedule_tick() {
+  auto next = book_.next_due().value_or(time_point::max());
+  for (auto& item : peers_)
+    if (!item.second.asked)
+      next = std::min(next, item.second.next_hello);
+  auto pause = max_pause;
+  if (next < now() + max_pause)
+    pause = std::max(min_pause, std::chrono::ceil<millis>(next - now()));
+  tell_self_later(self_, pause, clock_tick{++last_tick_});
 }
 
 caf::message cluster_state::hello_for(const std::string& who) const {

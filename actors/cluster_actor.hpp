@@ -34,7 +34,7 @@ struct cluster_options {
   std::shared_ptr<cluster_board> board;
   event_sink log;
   /// How often connected nodes tell of themselves.
-  millis hello_interval{1'000};
+  millis hello_interval{2'000};
   /// How long a connection may take to come up.
   millis connect_limit{2'000};
 };
@@ -105,6 +105,8 @@ private:
   void choose_manager();
 
   void on_tick();
+  /// At the next time at which there is something to do; replaces the last one.
+  void schedule_tick();
   [[nodiscard]] caf::message hello_for(const std::string& who) const;
   void publish();
   void remember_if_changed();
@@ -122,6 +124,8 @@ private:
   std::map<std::string, time_point> complaints_;
   std::vector<known_node> remembered_;
   std::string manager_;
+  /// An earlier tick has been replaced.
+  std::uint64_t last_tick_ = 0;
   std::minstd_rand random_;
 };
 

@@ -72,10 +72,12 @@ TEST_CASE("a node that is connected is not looked for until it is lost") {
   book.join(manager("m", {a, b}), start);
   book.on_connected(a, "m");
   CHECK(book.is_connected("m"));
+  CHECK(!book.next_due());
   CHECK(book.take_due(start + 1h).empty());
   book.part("m", start + 1h, 0);
   CHECK(!book.is_connected("m"));
   CHECK(book.take_due(start + 1h).empty());
+  CHECK(book.next_due() == start + 1h + 100ms);
   CHECK(book.take_due(start + 1h + 100ms) == places{a, b});
 }
 
