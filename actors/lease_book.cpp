@@ -18,7 +18,7 @@ void lease_book::add(worker_id worker) {
 
 void lease_book::grant(worker_id worker, lease_token token) {
   if (auto pos = workers_.find(worker); pos != workers_.end())
-    pos->second.insert_or_assign(key_of(token), token.attempt);
+    pos->second.insert_or_assign(key_of(token), grant_state{token.attempt, 0});
 }
 
 void lease_book::settle(worker_id worker, lease_token token) {
@@ -27,7 +27,7 @@ void lease_book::settle(worker_id worker, lease_token token) {
     return;
   auto& held = pos->second;
   if (auto i = held.find(key_of(token));
-      i != held.end() && i->second == token.attempt)
+      i != held.end() && i->second.attempt == token.attempt)
     held.erase(i);
 }
 
@@ -36,16 +36,35 @@ bool lease_book::holds(worker_id worker, lease_token token) const {
   if (pos == workers_.end())
     return false;
   auto i = pos->second.find(key_of(token));
-  return i != pos->second.end() && i->second == token.attempt;
+  return i != pos->second.end() && i->second.attempt == token.attempt;
 }
 
 std::vector<lease_token> lease_book::leases_of(worker_id worker) const {
   std::vector<lease_token> result;
   if (auto pos = workers_.find(worker); pos != workers_.end()) {
     result.reserve(pos->second.size());
-    for (auto [id, attempt] : pos->second)
-      result.push_back({job_id{id}, attempt});
+    for (auto& [id, grant] : pos->second)
+      result.push_back({job_id{id}, grant.attempt});
   }
+  return result;
+}
+
+std::vector<lease_token>
+lease_book::compare(worker_id worker, const std::vector<lease_token>& named) {
+  std::vector<lease_token> result;
+  auto pos = workers_.find(worker);
+  if (pos == workers_.end())
+    return result;
+  auto& held = pos->second;
+  for (auto& item : held)
+    ++item.second.missed;
+  for (auto token : named)
+    if (auto i = held.find(key_of(token));
+        i != held.end() && i->second.attempt == token.attempt)
+      i->second.missed = 0;
+  for (auto& [id, grant] : held)
+    if (grant.missed >= 2)
+      result.push_back({job_id{id}, grant.attempt});
   return result;
 }
 

@@ -34,6 +34,12 @@ public:
   void settle(worker_id worker, lease_token token);
 
   [[nodiscard]] bool holds(worker_id worker, lease_token token) const;
+
+  /// A worker said what it holds. Yields the leases that it should hold and did
+  /// not name twice in a row: the first time they may have been on their way.
+  [[nodiscard]] std::vector<lease_token>
+  compare(worker_id worker, const std::vector<lease_token>& named);
+
   [[nodiscard]] std::vector<lease_token> leases_of(worker_id worker) const;
 
   /// Forgets a worker and yields what it held.
@@ -49,8 +55,14 @@ public:
   void drop_orphans();
 
 private:
+  struct grant_state {
+    std::uint32_t attempt = 0;
+    /// How many times in a row the worker did not name it.
+    std::uint32_t missed = 0;
+  };
+
   // A worker holds at most one attempt of a job.
-  using attempts = std::unordered_map<std::uint64_t, std::uint32_t>;
+  using attempts = std::unordered_map<std::uint64_t, grant_state>;
 
   std::unordered_map<worker_id, attempts> workers_;
   std::map<std::string, std::vector<lease_token>, std::less<>> orphans_;

@@ -51,6 +51,7 @@ caf::behavior manager_state::make_behavior() {
     [this](register_worker& msg) { on_register(msg); },
     [this](const grant_credit& msg) { on_grant(msg); },
     [this](const worker_heartbeat& msg) { on_heartbeat(msg); },
+    [this](const leases_not_held& msg) { on_not_held(msg); },
     [this](const outcome_batch& msg) { on_outcomes(msg); },
     [this](stop_leasing) { on_stop_leasing(); },
     [this](doorbell_rung) { on_doorbell(); },
@@ -173,6 +174,37 @@ void manager_state::on_heartbeat(const worker_heartbeat& msg) {
   // Where the journal cannot keep up, the next heartbeat will do.
   if (!msg.leases.empty() && w->heartbeats_under_way < limits::heartbeats)
     extend(id, *w, msg.leases);
+  if (!msg.complete)
+    return;
+  std::vector<lease_token> named;
+  named.reserve(msg.leases.size());
+  for (auto& lease : msg.leases)
+    named.push_back(lease.token);
+  if (auto missing = book_.compare(id, named); !missing.empty())
+    tell(self_, w->handle, check_leases{std::move(missing)});
+}
+
+// The worker has read all that was sent before it was asked: what it does not
+// know by now was lost on its way.
+void manager_state::on_not_held(const leases_not_held& msg) {
+  worker_id id = 0;
+  auto* w = find_sender(&id);
+  if (w == nullptr)
+    return;
+  std::size_t lost = 0;
+  for (auto token : msg.tokens) {
+    if (!book_.holds(id, token))
+      continue;
+    book_.settle(id, token);
+    undelivered_.push_back(token);
+    ++lost;
+  }
+  if (lost == 0)
+    return;
+  log(node_event::severity::warning,
+      std::to_string(lost) + " leases never reached worker " + w->info.name
+        + "; they go back to their queues");
+  settle_loose_ends();
 }
 
 void manager_state::on_outcomes(const outcome_batch& batch) {

@@ -107,6 +107,7 @@ private:
   void on_register(register_worker& msg);
   void on_grant(const grant_credit& msg);
   void on_heartbeat(const worker_heartbeat& msg);
+  void on_not_held(const leases_not_held& msg);
   void on_outcomes(const outcome_batch& batch);
   void on_recorded(worker_id id, std::uint64_t batch, std::size_t index,
                    const expected<outcome>& answer);

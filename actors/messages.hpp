@@ -26,6 +26,7 @@
 //     W -> M  grant_credit             M -> W  lease_batch
 //     W -> M  outcome_batch            M -> W  outcome_ack
 //     W -> M  worker_heartbeat         M -> W  revoke_leases (if there are any)
+//     W -> M  leases_not_held          M -> W  check_leases (before that)
 //     W -> M  stop_leasing             M -> W  leasing_stopped
 //     W -> M  (anything, unknown)      M -> W  register_again
 
@@ -101,6 +102,13 @@ struct held_lease {
 struct worker_heartbeat {
   worker_load load;
   std::vector<held_lease> leases;
+  /// Whether all leases that the worker knows of are named.
+  bool complete = false;
+};
+
+/// Answers `check_leases`: those of them that the worker knows nothing of.
+struct leases_not_held {
+  std::vector<lease_token> tokens;
 };
 
 /// No more leases; answered by `leasing_stopped` behind the last of them.
@@ -137,6 +145,11 @@ struct revoked_lease {
 /// The worker does not hold these leases any more.
 struct revoke_leases {
   std::vector<revoked_lease> items;
+};
+
+/// The worker should hold these and did not name them for a while: does it?
+struct check_leases {
+  std::vector<lease_token> tokens;
 };
 
 struct leasing_stopped {};
@@ -283,7 +296,18 @@ bool inspect(Inspector& f, held_lease& x) {
 template <class Inspector>
 bool inspect(Inspector& f, worker_heartbeat& x) {
   return f.object(x).fields(f.field("load", x.load),
-                            f.field("leases", x.leases));
+                            f.field("leases", x.leases),
+                            f.field("complete", x.complete));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, leases_not_held& x) {
+  return f.object(x).fields(f.field("tokens", x.tokens));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, check_leases& x) {
+  return f.object(x).fields(f.field("tokens", x.tokens));
 }
 
 template <class Inspector>
@@ -405,6 +429,8 @@ CAF_ADD_TYPE_ID(muster, (muster::restart_due))
 
 // between nodes
 CAF_ADD_TYPE_ID(muster, (muster::probe_node))
+CAF_ADD_TYPE_ID(muster, (muster::check_leases))
+CAF_ADD_TYPE_ID(muster, (muster::leases_not_held))
 
 CAF_END_TYPE_ID_BLOCK(muster)
 

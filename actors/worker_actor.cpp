@@ -45,6 +45,7 @@ caf::behavior worker_state::make_behavior() {
     [this](lease_batch& msg) { on_leases(msg); },
     [this](const outcome_ack& msg) { on_ack(msg); },
     [this](const revoke_leases& msg) { on_revoked(msg); },
+    [this](const check_leases& msg) { on_check(msg); },
     [this](leasing_stopped) {
       if (drain_)
         drain_->leasing_stopped = true;
@@ -154,6 +155,17 @@ void worker_state::on_revoked(const revoke_leases& msg) {
                                  ? stop_reason::cancelled
                                  : stop_reason::lease_lost);
   pump();
+}
+
+void worker_state::on_check(const check_leases& msg) {
+  auto known = all_tokens();
+  std::sort(known.begin(), known.end());
+  leases_not_held answer;
+  for (auto token : msg.tokens)
+    if (!std::binary_search(known.begin(), known.end(), token))
+      answer.tokens.push_back(token);
+  if (!answer.tokens.empty())
+    tell_sender(self_, std::move(answer));
 }
 
 // -- time ---------------------------------------------------------------------

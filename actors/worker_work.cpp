@@ -107,6 +107,7 @@ void worker_state::send_heartbeat(time_point now,
   if (!is_full && now < next_report_)
     return;
   if (is_full) {
+    msg.complete = true;
     msg.leases = runner_->held();
     // Their outcome is not recorded yet: nobody else should run them.
     for (auto token : outbox_.tokens())

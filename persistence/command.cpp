@@ -131,6 +131,7 @@ struct command_packer {
 
   void fields(const tick_command& cmd) {
     to.pack_uint32(cmd.max);
+    pack_duration(to, cmd.spare_leases);
   }
 
   void fields(const configure_command& cmd) {
@@ -153,7 +154,7 @@ struct command_packer {
   }
 };
 
-constexpr std::uint32_t field_counts[] = {2, 4, 1, 1, 1, 1, 1, 1, 1, 8, 3};
+constexpr std::uint32_t field_counts[] = {2, 4, 1, 1, 1, 1, 1, 1, 2, 8, 3};
 
 static_assert(std::size(field_counts) == std::variant_size_v<command>);
 
@@ -286,6 +287,7 @@ command read_fields(std::uint8_t kind, field_reader& from, msgpack_cursor& at) {
     case 8: {
       tick_command cmd;
       from.read(cmd.max);
+      from.read(cmd.spare_leases);
       return cmd;
     }
     case 9:

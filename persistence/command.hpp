@@ -117,6 +117,10 @@ struct retry_command {
 /// keys after theirs; at most `max` of these, earliest first.
 struct tick_command {
   std::uint32_t max = 1'000;
+  /// Above 0: no lease expires; those that would within this time last until
+  /// its end instead. For a leader that has just begun: workers could not
+  /// extend their leases while there was none.
+  millis spare_leases{0};
 };
 
 /// Changes a queue's settings; what is not given stays. The queue comes into
@@ -208,6 +212,7 @@ struct change_outcome {
 struct tick_outcome {
   std::uint32_t promoted = 0;
   std::uint32_t leases_expired = 0;
+  std::uint32_t leases_spared = 0;
   std::uint32_t jobs_expired = 0;
   std::uint32_t dropped = 0;
   /// Whether something due was left for another tick.

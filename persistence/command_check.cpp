@@ -101,6 +101,7 @@ void check(const retry_command&) {
 
 void check(const tick_command& cmd) {
   require(cmd.max >= 1, "max must be at least 1");
+  require_duration(cmd.spare_leases, millis{0}, "spare_leases");
 }
 
 void check(const configure_command& cmd) {

@@ -34,6 +34,8 @@ expected<void> validate(const journal_options& options) {
     return invalid("snapshot_entries, snapshot_bytes: must be at least 1");
   if (options.commit_interval <= millis{0} || options.idle <= millis{0})
     return invalid("commit_interval, idle: must be at least 1ms");
+  if (options.lease_grace < millis{0})
+    return invalid("lease_grace: must not be negative");
   if (options.max_waiting == 0 || options.max_waiting_bytes == 0)
     return invalid("max_waiting, max_waiting_bytes: must be at least 1");
   if (options.store_reserve >= options.map_size)

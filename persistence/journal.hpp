@@ -47,6 +47,9 @@ struct journal_options {
   /// New jobs are refused with `disk_full` when the file system has less than
   /// this; 0: three segments, and 64 MiB.
   std::size_t disk_reserve = 0;
+  /// After its opening no lease ends within this time, so that workers can find
+  /// the manager again and extend those that they hold.
+  millis lease_grace{5'000};
   /// Called on the journal's thread when it has failed and takes no more
   /// commands. Close it and open it again.
   std::function<void(const error&)> on_failure;

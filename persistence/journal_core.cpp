@@ -13,6 +13,8 @@ namespace {
 constexpr auto disk_look_interval = std::chrono::milliseconds{50};
 constexpr std::size_t disk_look_bytes = std::size_t{4} << 20;
 constexpr std::uint32_t tick_batch = 1'000;
+/// More leases than workers hold at a time.
+constexpr std::uint32_t spare_batch = 1'000'000;
 
 std::uint64_t micros_since(std::chrono::steady_clock::time_point begun) {
   auto passed = std::chrono::steady_clock::now() - begun;
@@ -125,6 +127,7 @@ void journal_core::open(std::function<void(expected<void>)> ready) {
       result = commit();
     if (result) {
       opened_ = true;
+      spare_leases_ = options_.lease_grace > millis{0};
       counters_.applied.store(machine_.applied(), std::memory_order_relaxed);
       for (auto& queue : machine_.leasable_queues())
         desk_.wake(queue);
@@ -325,10 +328,14 @@ void journal_core::compose() {
       pos->second += p.cmd.ready_jobs;
   }
   std::vector<std::string> extra;
-  if (auto due = machine_.next_wake(); due && *due <= now && !tick_under_way_) {
+  if (auto due = machine_.next_wake();
+      due && !tick_under_way_ && (*due <= now || spare_leases_)) {
     e.tick = true;
     tick_under_way_ = true;
-    extra.push_back(encode(tick_command{tick_batch}).bytes);
+    tick_command tick{tick_batch};
+    if (std::exchange(spare_leases_, false))
+      tick = {spare_batch, options_.lease_grace};
+    extra.push_back(encode(tick).bytes);
   }
   if (!closing_)
     e.orders = desk_.compose(machine_, now, fresh);

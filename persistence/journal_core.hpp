@@ -152,6 +152,8 @@ private:
   clock::time_point last_disk_look_;
   std::size_t bytes_at_disk_look_ = 0;
   bool opened_ = false;
+  /// The next tick is the first one, see `journal_options::lease_grace`.
+  bool spare_leases_ = false;
   bool closing_ = false;
   bool ended_ = false;
   error failure_;

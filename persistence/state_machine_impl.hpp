@@ -114,6 +114,8 @@ struct state_machine::impl {
                   std::string_view value, tick_outcome& out,
                   std::uint32_t budget);
   void expire_lease(job_id id, tick_outcome& out);
+  /// Has leases that would end before then end then; takes from the budget.
+  std::uint32_t spare_leases(timestamp until, std::uint32_t& budget);
   std::uint32_t retire(queue_entry& queue, std::uint32_t budget);
   void arm_retention(queue_entry& queue, timestamp at);
   [[nodiscard]] std::optional<std::pair<job_id, timestamp>>

@@ -11,6 +11,8 @@ namespace muster {
 outcome state_machine::impl::apply(const tick_command& cmd) {
   tick_outcome result;
   auto budget = cmd.max;
+  if (cmd.spare_leases > millis{0})
+    result.leases_spared = spare_leases(meta.now + cmd.spare_leases, budget);
   for (auto kind : timer_kinds) {
     while (budget > 0) {
       timestamp at;
@@ -87,6 +89,33 @@ bool state_machine::impl::fire_timer(timer_kind kind, timestamp at,
     }
   }
   return false;
+}
+
+std::uint32_t state_machine::impl::spare_leases(timestamp until,
+                                                std::uint32_t& budget) {
+  std::uint32_t spared = 0;
+  for (; budget > 0; --budget) {
+    std::uint64_t id = 0;
+    {
+      lmdb::cursor pos{txn, db[table::timers]};
+      if (!pos.seek(keys::of_timer(timer_kind::lease, timestamp{}, 0))
+          || !keys::is_timer(pos.key(), timer_kind::lease)
+          || keys::time_of_timer(pos.key()) >= until)
+        break;
+      id = keys::id_of_timer(pos.key());
+      pos.erase();
+    }
+    known_wake.reset();
+    meta_dirty = true;
+    auto rec = find_job(job_id{id});
+    if (!rec || rec->state != job_state::leased)
+      continue;
+    rec->lease_deadline = until;
+    set_timer(timer_kind::lease, until, id);
+    store_job(job_id{id}, *rec);
+    ++spared;
+  }
+  return spared;
 }
 
 void state_machine::impl::expire_lease(job_id id, tick_outcome& out) {

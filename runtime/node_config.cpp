@@ -293,6 +293,7 @@ expected<void> node_config::read_durations(node_settings& to) const {
   const entry entries[] = {
     {"lease-ttl", &raw_.lease_ttl, &to.worker_settings.lease_ttl},
     {"heartbeat", &raw_.heartbeat, &to.worker_settings.heartbeat},
+    {"lease-grace", &raw_.lease_grace, &to.journal.lease_grace},
     {"drain-timeout", &raw_.drain_timeout, &to.drain_timeout},
     {"commit-interval", &raw_.commit_interval, &to.journal.commit_interval},
   };

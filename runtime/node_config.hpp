@@ -83,6 +83,7 @@ private:
     std::string handlers;
     std::string lease_ttl = "30s";
     std::string heartbeat = "0";
+    std::string lease_grace = "5s";
     std::string drain_timeout = "30s";
     std::string log_level = "info";
     std::string log_format = "text";

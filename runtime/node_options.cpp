@@ -31,6 +31,7 @@ node_config::node_config() {
     .add(raw_.handlers, "handlers", "shared objects with handlers")
     .add(raw_.lease_ttl, "lease-ttl", "time until an unextended lease expires")
     .add(raw_.heartbeat, "heartbeat", "how often leases are extended")
+    .add(raw_.lease_grace, "lease-grace", "time for workers after a start")
     .add(raw_.drain_timeout, "drain-timeout",
          "time for running jobs at the end")
     .add(raw_.log_level, "log-level", "debug, info, warning, error")
@@ -72,6 +73,8 @@ Starts a node. The same names work in the file given by --config-file=FILE
   --queues=A,B                queues that the worker serves; default: all
   --lease-ttl=30s             time until an unextended lease expires
   --heartbeat=10s             how often leases are extended; default: ttl / 3
+  --lease-grace=5s            time that workers get to find a manager that
+                              started again, before leases expire
   --drain-timeout=30s         time that running jobs get at SIGTERM
   --log-level=info            debug, info, warning, error
   --log-format=text           text, json

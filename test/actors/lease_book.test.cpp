@@ -54,6 +54,30 @@ TEST_CASE("settling an earlier attempt leaves the current one") {
   CHECK(book.leases_of(1) == tokens{token(10, 2)});
 }
 
+TEST_CASE("a lease that its worker does not name twice in a row is missing") {
+  lease_book book;
+  book.add(1);
+  book.grant(1, token(10));
+  book.grant(1, token(11));
+  CHECK(book.compare(1, {token(10)}).empty());
+  CHECK(book.compare(1, {token(10)}) == tokens{token(11)});
+  CHECK(book.compare(1, {token(10)}) == tokens{token(11)});
+  book.settle(1, token(11));
+  CHECK(book.compare(1, {token(10)}).empty());
+  CHECK(book.compare(2, {}).empty());
+}
+
+TEST_CASE("a lease that is named in between is not missing") {
+  lease_book book;
+  book.add(1);
+  book.grant(1, token(10, 2));
+  CHECK(book.compare(1, {}).empty());
+  CHECK(book.compare(1, {token(10, 2)}).empty());
+  CHECK(book.compare(1, {}).empty());
+  // Another attempt does not count.
+  CHECK(book.compare(1, {token(10, 1)}) == tokens{token(10, 2)});
+}
+
 TEST_CASE("orphans are those that a worker does not present") {
   lease_book book;
   for (std::uint64_t id : {1, 2, 3, 4})

@@ -255,6 +255,47 @@ TEST_CASE("heartbeats keep a lease, silence loses it") {
   CHECK(next<register_again>(worker.self));
 }
 
+TEST_CASE(
+  "a lease that never reached its worker goes back when the worker says "
+  "so") {
+  fixture fix;
+  fake_worker worker{fix};
+  worker.join(1);
+  auto id = fix.client.enqueue("echo");
+  auto job = worker.lease(1).at(0);
+  worker_heartbeat beat;
+  beat.complete = true;
+  worker.send(beat);
+  worker.send(beat);
+  auto asked = next<check_leases>(worker.self);
+  REQUIRE(asked);
+  CHECK(asked->tokens == std::vector<lease_token>{job.token});
+  CHECK(fix.client.state(id) == job_state::leased);
+  worker.send(leases_not_held{asked->tokens});
+  CHECK(fix.client.reaches(id, job_state::ready));
+  CHECK(fix.client.job(id)->failures == 0);
+}
+
+TEST_CASE("a heartbeat that names a lease, or not all, leads to no question") {
+  fixture fix;
+  fake_worker worker{fix};
+  worker.join(1);
+  fix.client.enqueue("echo");
+  auto job = worker.lease(1).at(0);
+  worker_heartbeat all;
+  all.complete = true;
+  all.leases.push_back({job.token, std::nullopt});
+  worker_heartbeat some;
+  for (int i = 0; i < 3; ++i) {
+    worker.send(all);
+    worker.send(some);
+  }
+  // What the manager sends behind that comes first, then.
+  worker.send(stop_leasing{});
+  CHECK(next<leasing_stopped>(worker.self));
+  CHECK(!next<check_leases>(worker.self, 0ms));
+}
+
 TEST_CASE("a heartbeat for a lease that is lost is answered with that") {
   fixture fix;
   fake_worker worker{fix};

@@ -201,6 +201,21 @@ TEST_CASE("heartbeats extend every lease: running, waiting, not recorded") {
   }));
 }
 
+TEST_CASE(
+  "a worker that is asked for leases tells those that it does not know") {
+  fixture fix{1};
+  fix.accept();
+  auto finished = fix.lease("echo");
+  REQUIRE(fix.outcomes());
+  auto running = fix.lease("sleep", "10s");
+  auto waiting = fix.lease("echo");
+  lease_token unknown{job_id{4711}, 1};
+  fix.tell_worker(check_leases{{finished, unknown, running, waiting}});
+  auto answer = next<leases_not_held>(*fix.manager);
+  REQUIRE(answer);
+  CHECK(answer->tokens == std::vector<lease_token>{unknown});
+}
+
 TEST_CASE("progress is told soon") {
   fixture fix;
   fix.accept();

@@ -7,6 +7,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace muster;
@@ -216,6 +217,31 @@ TEST_CASE("an expired lease is handed out again") {
     *j, complete_command{{completion{{id, 1}, "late"}}});
   CHECK(late.items.at(0).status == settle_status::stale);
   CHECK(j->stats().leases_expired == 1);
+}
+
+TEST_CASE(
+  "a lease that ended while there was no journal lasts a while longer") {
+  temp_dir dir;
+  auto options = small(dir);
+  options.lease_grace = 1h;
+  job_id id{};
+  timestamp deadline;
+  {
+    auto j = open(options);
+    id = enqueue(*j, "q", "x");
+    auto leased = apply<lease_outcome>(*j, lease_command{"q", "w", 1, 1ms});
+    deadline = leased.jobs.at(0).deadline;
+  }
+  while (std::chrono::system_clock::now() <= deadline)
+    std::this_thread::yield();
+  auto j = open(options);
+  // An answer comes after the first tick.
+  enqueue(*j, "q", "y");
+  auto job = look(*j, id);
+  REQUIRE(job);
+  CHECK(job->state == job_state::leased);
+  CHECK(job->attempt == 1);
+  CHECK(job->lease_deadline > deadline + 30min);
 }
 
 TEST_CASE("a scheduled job becomes ready by itself") {

@@ -84,7 +84,7 @@ public:
           return purge_command{queue(), final_or_waiting(), 100'000};
         [[fallthrough]];
       default:
-        return tick_command{100'000};
+        return tick_command{100'000, millis{one_in(5) ? pick(1, 2'000) : 0}};
     }
   }
 
@@ -207,6 +207,7 @@ void compare(const outcome& real, const outcome& model) {
     auto& b = std::get<tick_outcome>(model);
     CHECK(ticked->promoted == b.promoted);
     CHECK(ticked->leases_expired == b.leases_expired);
+    CHECK(ticked->leases_spared == b.leases_spared);
     CHECK(ticked->jobs_expired == b.jobs_expired);
   } else if (auto* configured = std::get_if<configure_outcome>(&real)) {
     CHECK(configured->settings == std::get<configure_outcome>(model).settings);

@@ -51,6 +51,33 @@ TEST_CASE_METHOD(machine_fixture,
 
 // -- ttl ----------------------------------------------------------------------
 
+TEST_CASE_METHOD(machine_fixture,
+                 "a tick that spares leases ends none, and lets them end "
+                 "together later") {
+  auto id = enqueue("q");
+  lease("q");
+  now += millis{40'000};
+  auto out = run<tick_outcome>(tick_command{100, millis{5'000}});
+  CHECK(out.leases_expired == 0);
+  CHECK(out.leases_spared == 1);
+  CHECK_FALSE(out.more);
+  CHECK(fx.revoked.empty());
+  CHECK(job(id).lease_deadline == now + millis{5'000});
+  CHECK(machine->next_wake() == now + millis{5'000});
+  now += millis{5'000};
+  CHECK(tick().leases_expired == 1);
+}
+
+TEST_CASE_METHOD(machine_fixture, "a lease that lasts longer is not shortened "
+                                  "by being spared") {
+  auto id = enqueue("q");
+  lease("q");
+  auto deadline = job(id).lease_deadline;
+  auto out = run<tick_outcome>(tick_command{100, millis{5'000}});
+  CHECK(out.leases_spared == 0);
+  CHECK(job(id).lease_deadline == deadline);
+}
+
 TEST_CASE_METHOD(machine_fixture, "a job that has not begun within its ttl is "
                                   "cancelled") {
   auto waits = enqueue("q", {.ttl = millis{100}});

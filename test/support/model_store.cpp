@@ -233,8 +233,15 @@ outcome model_store::on(const retry_command& cmd) {
 
 /// In the order of the real one: due jobs, leases, ttls, keys, retention; each
 /// by time, then by id.
-outcome model_store::on(const tick_command&) {
+outcome model_store::on(const tick_command& cmd) {
   tick_outcome result;
+  auto until = now_ + cmd.spare_leases;
+  if (cmd.spare_leases > millis{0})
+    for (auto& [id, j] : jobs)
+      if (j.state == job_state::leased && j.deadline < until) {
+        j.deadline = until;
+        ++result.leases_spared;
+      }
   using entry = std::pair<timestamp, job_id>;
   auto each = [this](auto when, auto fire) {
     std::vector<entry> due;
