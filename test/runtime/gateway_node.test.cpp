@@ -39,6 +39,42 @@ TEST_CASE("workers are listed with what they do") {
   gate.problem(400, "invalid_argument", "GET", "/v1/workers?name=x");
 }
 
+TEST_CASE("nodes are listed with what is known of them") {
+  gateway_fixture gate;
+  CHECK(gate.json(200, "GET", "/v1/nodes").at("nodes").empty());
+  node_info self;
+  self.node = {"m", {true, false}, {{"127.0.0.1", 8421}}};
+  self.incarnation = "f00";
+  self.state = "self";
+  self.load = 0.25;
+  gate.nodes.push_back(self);
+  node_info other;
+  other.node = {"w", {false, true}, {{"::1", 1}, {"host", 2}}};
+  other.state = "connected";
+  other.last_heard = timestamp{1'700'000'001'000ms};
+  other.restarts = 3;
+  gate.nodes.push_back(other);
+  worker_info worker;
+  worker.name = "w";
+  worker.running = 2;
+  worker.held = 5;
+  gate.workers.push_back(worker);
+  auto nodes = gate.json(200, "GET", "/v1/nodes").at("nodes");
+  REQUIRE(nodes.size() == 2);
+  CHECK(nodes[0].at("state") == "self");
+  CHECK(nodes[0].at("roles") == nlohmann::json{"manager"});
+  CHECK(nodes[0].at("heartbeat_age") == "0ms");
+  CHECK(nodes[0].at("load") == 0.25);
+  CHECK(nodes[0].at("held") == 0);
+  CHECK(nodes[1].at("addresses") == nlohmann::json{"[::1]:1", "host:2"});
+  CHECK(nodes[1].at("roles") == nlohmann::json{"worker"});
+  CHECK(nodes[1].at("last_heartbeat") == "2023-11-14T22:13:21.000Z");
+  CHECK(nodes[1].at("running") == 2);
+  CHECK(nodes[1].at("held") == 5);
+  CHECK(nodes[1].at("restarts") == 3);
+  gate.problem(400, "invalid_argument", "GET", "/v1/nodes?name=w");
+}
+
 TEST_CASE("a process that answers is alive") {
   gateway_fixture gate;
   gate.serving = false;
