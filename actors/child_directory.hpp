@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/worker_info.hpp"
+#include "actors/supervisor_info.hpp"
 #include "persistence/errc.hpp"
 
 #include <caf/actor.hpp>
@@ -16,51 +16,52 @@
 namespace muster {
 
 /// The stable address of supervised children: whoever talks to a child looks up
-/// by its id who it is at the moment. Also tells the world how the supervisors
-/// fare. Thread-safe.
+/// by its name who it is at the moment. A name is the path of supervisors down
+/// to the child, such as `node/journal`. Also tells the world how the
+/// supervisors fare. Thread-safe.
 class child_directory {
 public:
-  /// Null while the child is down.
-  [[nodiscard]] caf::actor find(std::string_view id) const {
-    std::lock_guard guard{mutex_};
-    auto pos = children_.find(id);
-    return pos != children_.end() ? pos->second : caf::actor{};
-  }
+  /// Null while the child is down. A name without `/` is an id alone, which
+  /// finds a child of any supervisor.
+  [[nodiscard]] caf::actor find(std::string_view name) const;
 
-  void put(const std::string& id, caf::actor child) {
-    // An actor may end with its last handle: not under the lock.
-    std::lock_guard guard{mutex_};
-    std::swap(children_[id], child);
-  }
+  /// The names of all children that are up or down for a while.
+  [[nodiscard]] std::vector<std::string> names() const;
 
-  void publish(supervisor_info info) {
-    std::lock_guard guard{mutex_};
-    supervisors_.insert_or_assign(info.id, std::move(info));
-  }
+  /// Null: the child is down for a while.
+  void put(const std::string& name, caf::actor child);
 
-  [[nodiscard]] std::vector<supervisor_info> supervisors() const {
-    std::lock_guard guard{mutex_};
-    std::vector<supervisor_info> result;
-    for (auto& entry : supervisors_)
-      result.push_back(entry.second);
-    return result;
-  }
+  /// The child is no more.
+  void remove(const std::string& name);
+
+  void publish(supervisor_info info);
+
+  /// A supervisor is no more; its counters stay.
+  void withdraw(const std::string& supervisor);
+
+  /// Those that run, by path.
+  [[nodiscard]] std::vector<supervisor_info> supervisors() const;
+
+  /// Adds to the counters of a child; of a supervisor itself if `child` is
+  /// empty.
+  void count(const std::string& supervisor, const std::string& child,
+             const child_counters& more);
+
+  /// By supervisor and child.
+  [[nodiscard]] std::vector<child_counters> counters() const;
 
   /// The top supervisor has given up.
-  void set_failure(error reason) {
-    std::lock_guard guard{mutex_};
-    failure_ = std::move(reason);
-  }
+  void set_failure(error reason);
 
-  [[nodiscard]] std::optional<error> failure() const {
-    std::lock_guard guard{mutex_};
-    return failure_;
-  }
+  [[nodiscard]] std::optional<error> failure() const;
 
 private:
+  using child_key = std::pair<std::string, std::string>;
+
   mutable std::mutex mutex_;
   std::map<std::string, caf::actor, std::less<>> children_;
   std::map<std::string, supervisor_info, std::less<>> supervisors_;
+  std::map<child_key, child_counters> counters_;
   std::optional<error> failure_;
 };
 

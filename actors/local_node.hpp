@@ -3,6 +3,7 @@
 #include "actors/cluster_actor.hpp"
 #include "actors/handler.hpp"
 #include "actors/node_event.hpp"
+#include "actors/supervisor_info.hpp"
 #include "actors/worker_info.hpp"
 #include "persistence/expected.hpp"
 #include "persistence/journal.hpp"

@@ -5,12 +5,14 @@
 #include "persistence/job.hpp"
 
 #include <caf/actor.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/error.hpp>
 #include <caf/inspector_access.hpp>
 #include <caf/is_error_code_enum.hpp>
 #include <caf/type_id.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -31,6 +33,8 @@
 //     W -> M  (anything, unknown)      M -> W  register_again
 
 namespace muster {
+
+struct child_specification;
 
 // -- worker to manager --------------------------------------------------------
 
@@ -171,6 +175,29 @@ struct start_children {};
 /// To a supervisor: stop all children in reverse order, then end.
 struct stop_children {};
 
+/// To a supervisor of this process, since it carries code: add a child behind
+/// the others. Answered with its id when it serves, or with why it does not.
+struct add_child {
+  std::shared_ptr<const child_specification> specification;
+};
+
+/// To a supervisor: end a child and leave it down. Answered with nothing when
+/// it is.
+struct terminate_child {
+  std::string id;
+};
+
+/// To a supervisor: start a child that was left down. Answered with its id when
+/// it serves, or with why it does not.
+struct restart_child {
+  std::string id;
+};
+
+/// To a supervisor: forget a child that was left down. Answered with nothing.
+struct remove_child {
+  std::string id;
+};
+
 /// To a worker: see `local_node::drain`. Answered with nothing.
 struct drain_worker {
   millis limit{0};
@@ -199,7 +226,7 @@ struct probe_node {
   millis limit{0};
 };
 
-/// To a supervisor: the delay before a restart is over.
+/// To a supervisor: a restart is due, or a child's time to end is over.
 struct restart_due {
   std::uint64_t number = 0;
 };
@@ -361,6 +388,21 @@ bool inspect(Inspector& f, probe_node& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, terminate_child& x) {
+  return f.object(x).fields(f.field("id", x.id));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, restart_child& x) {
+  return f.object(x).fields(f.field("id", x.id));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, remove_child& x) {
+  return f.object(x).fields(f.field("id", x.id));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, restart_due& x) {
   return f.object(x).fields(f.field("number", x.number));
 }
@@ -388,6 +430,9 @@ bool inspect(Inspector& f, Message& x) {
 [[nodiscard]] error from_caf(const caf::error& err);
 
 } // namespace muster
+
+// Never leaves the process.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(muster::add_child)
 
 // -- type ids -----------------------------------------------------------------
 
@@ -431,6 +476,12 @@ CAF_ADD_TYPE_ID(muster, (muster::restart_due))
 CAF_ADD_TYPE_ID(muster, (muster::probe_node))
 CAF_ADD_TYPE_ID(muster, (muster::check_leases))
 CAF_ADD_TYPE_ID(muster, (muster::leases_not_held))
+
+// supervision while it runs
+CAF_ADD_TYPE_ID(muster, (muster::add_child))
+CAF_ADD_TYPE_ID(muster, (muster::terminate_child))
+CAF_ADD_TYPE_ID(muster, (muster::restart_child))
+CAF_ADD_TYPE_ID(muster, (muster::remove_child))
 
 CAF_END_TYPE_ID_BLOCK(muster)
 

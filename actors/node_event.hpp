@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace muster {
 
@@ -14,6 +16,8 @@ struct node_event {
   /// Of the actor, such as `manager`.
   std::string component;
   std::string text;
+  /// Names and values that belong to it.
+  std::vector<std::pair<std::string, std::string>> fields;
 };
 
 /// Takes events from any thread; must not block.

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "actors/child_rules.hpp"
 #include "persistence/job.hpp"
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string_view>
-#include <vector>
 
 namespace muster {
 
@@ -19,18 +19,21 @@ enum class restart_strategy : std::uint8_t {
   one_for_all,
   /// That child and those that were started after it.
   rest_for_one,
+  /// That child, one of any number that are made from one specification while
+  /// the supervisor runs.
+  simple_one_for_one,
 };
 
 [[nodiscard]] std::string_view to_string(restart_strategy strategy) noexcept;
 
-/// Whether a child that ended is started again.
-enum class restart_kind : std::uint8_t {
-  /// Always.
-  permanent,
-  /// After an abnormal end only.
-  transient,
-  /// Never, not even when a sibling's failure has ended it.
-  temporary,
+/// When a supervisor ends because significant children have ended by
+/// themselves, and are not restarted.
+enum class auto_shutdown : std::uint8_t {
+  never,
+  /// After the first of them.
+  any_significant,
+  /// After the last of them.
+  all_significant,
 };
 
 struct supervision_options {
@@ -42,10 +45,11 @@ struct supervision_options {
   backoff_policy backoff{millis{50}, millis{5'000}, 2.0, 0.2};
   /// A child that ran for so long starts its row anew.
   millis quiet{30'000};
+  auto_shutdown shutdown = auto_shutdown::never;
 };
 
-/// What a supervisor does when a child has ended. Pure: time and chance are
-/// arguments; children are numbered in the order in which they start.
+/// Whether a child that has ended is started again, and when. Pure: time and
+/// chance are arguments.
 class restart_policy {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -53,46 +57,42 @@ public:
   enum class verdict : std::uint8_t {
     /// The child stays down, and that is fine.
     leave,
-    /// Stop the children in `stop`, wait for `delay`, start those in `start`.
+    /// It is started again after a pause.
     restart,
-    /// Stop everything and fail.
+    /// There were too many restarts.
     give_up,
   };
 
   struct decision {
     verdict what = verdict::leave;
-    /// In the order in which to stop them: the last started first. Without the
-    /// one that has ended. Some may be down already.
-    std::vector<std::size_t> stop;
-    /// In the order in which to start them.
-    std::vector<std::size_t> start;
     millis delay{0};
   };
 
-  restart_policy(supervision_options options, std::vector<restart_kind> kinds);
-
-  /// A child has come up.
-  void on_start(std::size_t child, time_point now);
-
-  /// A child has ended, or could not be started (which is not normal). One call
-  /// is one event, however many children it concerns. `chance` is from [0, 1)
-  /// and spreads the delay.
-  [[nodiscard]] decision on_end(std::size_t child, bool normal, time_point now,
-                                double chance);
-
-private:
-  struct child {
-    restart_kind kind = restart_kind::permanent;
+  /// What a child's next pause depends on.
+  struct history {
     std::uint32_t failures_in_row = 0;
-    time_point up_since{};
-    bool up = false;
+    /// None: it has not come up since it ended.
+    std::optional<time_point> up_since;
   };
 
+  explicit restart_policy(supervision_options options) : options_(options) {
+    // nop
+  }
+
+  /// A child has ended, or could not be started again (which is not normal).
+  /// One call is one event, however many children are restarted for it.
+  /// `chance` is from [0, 1) and spreads the delay.
+  [[nodiscard]] decision on_end(restart_kind kind, bool normal, history& child,
+                                time_point now, double chance);
+
+  /// A child has ended because it was to.
+  void on_stop(history& child, time_point now) const;
+
+private:
   [[nodiscard]] bool exceeds_intensity(time_point now);
-  [[nodiscard]] millis delay_of(child& failed, time_point now, double chance);
+  [[nodiscard]] millis delay_of(history& child, double chance) const;
 
   supervision_options options_;
-  std::vector<child> children_;
   std::deque<time_point> restarts_;
 };
 

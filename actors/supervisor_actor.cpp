@@ -8,16 +8,12 @@ namespace muster {
 
 namespace {
 
-/// How long a killed child may take before it is left to itself.
-constexpr millis kill_limit{2'000};
+/// Each of its children has its own limit.
+constexpr std::chrono::hours supervisor_start_limit{24};
 
-std::vector<restart_kind>
-kinds_of(const std::vector<child_specification>& specs) {
-  std::vector<restart_kind> result;
-  result.reserve(specs.size());
-  for (auto& spec : specs)
-    result.push_back(spec.restart);
-  return result;
+std::vector<child_rules>
+rules_of(const std::vector<child_specification>& children) {
+  return {children.begin(), children.end()};
 }
 
 // No exception may leave it: it would end the supervisor.
@@ -27,27 +23,58 @@ expected<caf::actor> make_child(const child_specification& spec,
     return spec.start(system);
   } catch (const std::exception& ex) {
     return fail_with(errc::unavailable, ex.what());
+  } catch (...) {
+    return fail_with(errc::internal, "the start function threw no exception "
+                                     "of the standard library");
   }
 }
 
-// Errors that stay until somebody does something about them.
-bool is_hopeless(errc code) noexcept {
-  return is_fatal(code) && code != errc::internal;
+} // namespace
+
+std::string path_of(const supervisor_options& options) {
+  return options.parent.empty() ? options.id
+                                : options.parent + '/' + options.id;
 }
 
-} // namespace
+child_specification supervisor_child(supervisor_options options,
+                                     restart_kind restart) {
+  child_specification result;
+  result.id = options.id;
+  result.restart = restart;
+  result.type = child_type::supervisor;
+  result.start_limit = supervisor_start_limit;
+  result.start = [opts = std::move(options)](
+                   caf::actor_system& system) -> expected<caf::actor> {
+    return spawn_actor<supervisor_state>(system, opts);
+  };
+  return result;
+}
 
 supervisor_state::supervisor_state(caf::event_based_actor* self,
                                    supervisor_options options)
   : self_(self),
     options_(std::move(options)),
-    policy_(options_.supervision, kinds_of(options_.children)),
-    chance_(std::random_device{}()) {
-  for (auto& spec : options_.children) {
-    children_.push_back({});
-    children_.back().spec = std::move(spec);
-  }
+    path_(path_of(options_)),
+    core_(options_.supervision, rules_of(options_.children)),
+    random_(std::random_device{}()) {
+  auto spec = options_.children.begin();
+  for (auto& child : core_.children())
+    bodies_[child.number].spec = *spec++;
   publish();
+}
+
+supervisor_state::~supervisor_state() {
+  // Where it ended by itself none is left.
+  for (auto& [number, body] : bodies_) {
+    if (body.handle)
+      ask_to_end(body.handle, caf::exit_reason::kill);
+    options_.directory->remove(name_of(body));
+  }
+  if (!options_.parent.empty())
+    options_.directory->withdraw(path_);
+  else if (!finished_)
+    options_.directory->set_failure(
+      {errc::internal, "the supervisor " + path_ + " was killed"});
 }
 
 caf::behavior supervisor_state::make_behavior() {
@@ -56,272 +83,182 @@ caf::behavior supervisor_state::make_behavior() {
     on_child_down(who, reason);
   });
   on_exit_request(self_, [this](const caf::error& reason) {
-    stop_all(is_normal_end(reason) ? std::optional<error>{} : from_caf(reason));
+    run(core_.stop(is_normal_end(reason) ? std::optional<error>{}
+                                         : from_caf(reason),
+                   now()));
   });
   return {
-    [this](start_children) -> caf::result<void> {
-      started_ = self_->make_response_promise();
-      auto promise = started_;
-      for (auto& c : children_)
-        c.wanted = true;
-      go_on();
-      return promise;
-    },
-    [this](stop_children) { stop_all(std::nullopt); },
+    [this](start_children) { return begin(); },
+    [this](start_child) { return begin(); },
+    [this](stop_children) { run(core_.stop(std::nullopt, now())); },
+    [this](const add_child& msg) { return add(msg); },
+    [this](const terminate_child& msg) { return terminate(msg); },
+    [this](const restart_child& msg) { return restart(msg); },
+    [this](const remove_child& msg) { return remove(msg); },
     [this](restart_due msg) {
-      for (auto& c : children_)
-        if (c.pause == msg.number)
-          c.pause = 0;
-      go_on();
+      if (msg.number != alarm_number_)
+        return;
+      alarm_.reset();
+      run(core_.on_time(now(), chance()));
     },
-    [this](clock_tick msg) { on_stop_limit(msg.number); },
   };
 }
 
-void supervisor_state::go_on() {
-  if (!stop_next())
-    return;
-  if (ending_)
-    finish();
+caf::result<void> supervisor_state::begin() {
+  started_ = self_->make_response_promise();
+  auto promise = started_;
+  if (auto valid = core_.check(); !valid)
+    run(core_.stop(valid.error(), now()));
   else
-    start_next();
+    run(core_.start(now()));
+  return promise;
 }
 
-// -- starting -----------------------------------------------------------------
+// -- what the supervision decides ---------------------------------------------
 
-void supervisor_state::start_next() {
-  auto in_order
-    = !complete_
-      || options_.supervision.strategy != restart_strategy::one_for_one;
-  for (std::size_t i = 0; i < children_.size() && !ending_; ++i) {
-    auto& c = children_[i];
-    if (c.phase == child_phase::down && c.wanted && c.pause == 0)
-      start(i);
-    if (in_order && c.phase == child_phase::starting)
-      return;
-  }
-  auto is_done = [](const child& c) { return c.phase == child_phase::up; };
-  if (complete_ || !std::all_of(children_.begin(), children_.end(), is_done))
+void supervisor_state::run(supervision_actions actions) {
+  for (auto& action : actions)
+    actions_.push_back(std::move(action));
+  if (std::exchange(busy_, true))
     return;
-  complete_ = true;
+  while (!actions_.empty()) {
+    auto action = std::move(actions_.front());
+    actions_.pop_front();
+    std::visit([this](auto& act) { carry_out(act); }, action);
+  }
+  busy_ = false;
+  publish();
+  answer_waiting();
+  set_alarm();
+}
+
+void supervisor_state::carry_out(const todo::start& act) {
+  auto& body = bodies_[act.child];
+  auto made = make_child(body.spec, self_->system());
+  body.step = ++last_step_;
+  if (!made) {
+    note_failure(act.child, made.error());
+    return run(core_.on_start_failed(act.child, made.error(), now(), chance()));
+  }
+  body.handle = std::move(*made);
+  numbers_[body.handle.address()] = act.child;
+  watch(self_, body.handle);
+  ask(
+    self_, body.handle, body.spec.start_limit, start_child{},
+    [this, child = act.child, step = body.step] { on_answer(child, step); },
+    [this, child = act.child, step = body.step](const caf::error& reason) {
+      on_refusal(child, step, from_caf(reason));
+    });
+}
+
+void supervisor_state::carry_out(const todo::ask_to_end& act) {
+  ask_to_end(bodies_[act.child].handle, caf::exit_reason::user_shutdown);
+}
+
+void supervisor_state::carry_out(const todo::kill& act) {
+  ask_to_end(bodies_[act.child].handle, caf::exit_reason::kill);
+}
+
+// Only the end of the process ends it.
+void supervisor_state::carry_out(const todo::abandon& act) {
+  auto& body = bodies_[act.child];
+  if (!body.handle)
+    return;
+  unwatch(self_, body.handle);
+  release(body);
+}
+
+void supervisor_state::carry_out(const todo::forget& act) {
+  auto pos = bodies_.find(act.child);
+  if (pos == bodies_.end())
+    return;
+  options_.directory->remove(name_of(pos->second));
+  bodies_.erase(pos);
+}
+
+void supervisor_state::carry_out(const todo::announce_start&) {
   if (started_.pending())
     started_.deliver();
 }
 
-void supervisor_state::start(std::size_t index) {
-  auto& c = children_[index];
-  auto made = make_child(c.spec, self_->system());
-  c.step = ++last_number_;
-  c.wanted = false;
-  enter(c, child_phase::starting);
-  if (!made)
-    return on_start_failed(index, made.error());
-  c.handle = std::move(*made);
-  watch(self_, c.handle);
-  ask(
-    self_, c.handle, c.spec.start_limit, start_child{},
-    [this, index, step = c.step] {
-      if (children_[index].step == step)
-        on_started(index);
-    },
-    [this, index, step = c.step](const caf::error& reason) {
-      if (children_[index].step == step)
-        on_start_failed(index, from_caf(reason));
-    });
-}
-
-void supervisor_state::on_started(std::size_t index) {
-  auto& c = children_[index];
-  if (c.phase != child_phase::starting)
-    return;
-  options_.directory->put(c.spec.id, c.handle);
-  policy_.on_start(index, now());
-  enter(c, child_phase::up);
-  log(node_event::severity::info, c.spec.id + " is up");
-  go_on();
-}
-
-void supervisor_state::on_start_failed(std::size_t index, const error& reason) {
-  auto& c = children_[index];
-  if (c.phase != child_phase::starting)
-    return;
-  if (c.handle) {
-    unwatch(self_, c.handle);
-    ask_to_end(c.handle, caf::exit_reason::kill);
-    c.handle = nullptr;
-  }
-  c.last_error = reason.message;
-  enter(c, child_phase::down);
-  log(node_event::severity::error,
-      c.spec.id + " could not be started: " + reason.message);
-  if (!complete_ || is_hopeless(reason.code))
-    stop_all(reason);
-  else
-    on_child_end(index, false, reason);
-}
-
-// -- ending -------------------------------------------------------------------
-
-void supervisor_state::on_child_down(const caf::actor_addr& who,
-                                     const caf::error& reason) {
-  auto pos
-    = std::find_if(children_.begin(), children_.end(), [&who](const child& c) {
-        return c.handle && c.handle.address() == who;
-      });
-  if (pos == children_.end())
-    return;
-  auto index = static_cast<std::size_t>(pos - children_.begin());
-  auto before = pos->phase;
-  auto err = from_caf(reason);
-  pos->handle = nullptr;
-  options_.directory->put(pos->spec.id, nullptr);
-  if (before == child_phase::starting)
-    return on_start_failed(index, err);
-  enter(*pos, child_phase::down);
-  if (before == child_phase::stopping)
-    return go_on();
-  pos->last_error = err.message;
-  auto normal = is_normal_end(reason);
-  log(normal ? node_event::severity::info : node_event::severity::error,
-      pos->spec.id + " ended: " + (normal ? "normally" : err.message));
-  on_child_end(index, normal, err);
-}
-
-void supervisor_state::on_child_end(std::size_t index, bool normal,
-                                    const error& reason) {
-  auto chance = std::uniform_real_distribution<double>{}(chance_);
-  auto decision = policy_.on_end(index, normal, now(), chance);
-  auto& id = children_[index].spec.id;
-  if (decision.what == restart_policy::verdict::leave)
-    return go_on();
-  if (decision.what == restart_policy::verdict::give_up)
-    return stop_all(
-      error{errc::unavailable, id + " fails too often: " + reason.message});
-  for (auto i : decision.stop)
-    children_[i].unwanted = true;
-  auto pause = ++last_number_;
-  for (auto i : decision.start) {
-    children_[i].wanted = true;
-    children_[i].pause = pause;
-    ++children_[i].restarts;
-  }
-  publish();
-  log(node_event::severity::warning, id + " is restarted in "
-                                       + std::to_string(decision.delay.count())
-                                       + " ms");
-  tell_self_later(self_, decision.delay, restart_due{pause});
-  go_on();
-}
-
-// True if nothing is left to stop.
-bool supervisor_state::stop_next() {
-  for (auto i = children_.size(); i > 0; --i) {
-    auto& c = children_[i - 1];
-    if (c.phase == child_phase::stopping)
-      return false;
-    if (!std::exchange(c.unwanted, false) || c.phase == child_phase::down)
-      continue;
-    stop(i - 1);
-    return false;
-  }
-  return true;
-}
-
-void supervisor_state::stop(std::size_t index) {
-  auto& c = children_[index];
-  c.step = ++last_number_;
-  c.killed = false;
-  enter(c, child_phase::stopping);
-  ask_to_end(c.handle, caf::exit_reason::user_shutdown);
-  tell_self_later(self_, c.spec.shutdown, clock_tick{c.step});
-}
-
-void supervisor_state::on_stop_limit(std::uint64_t step) {
-  for (auto& c : children_) {
-    if (c.step != step || c.phase != child_phase::stopping)
-      continue;
-    if (!std::exchange(c.killed, true)) {
-      ask_to_end(c.handle, caf::exit_reason::kill);
-      tell_self_later(self_, kill_limit, clock_tick{c.step});
-      return;
-    }
-    // Only the end of the process ends it.
-    log(node_event::severity::error, c.spec.id + " does not end");
-    unwatch(self_, c.handle);
-    c.handle = nullptr;
-    options_.directory->put(c.spec.id, nullptr);
-    enter(c, child_phase::down);
-    return go_on();
-  }
-}
-
-void supervisor_state::stop_all(std::optional<error> reason) {
-  if (std::exchange(ending_, true))
-    return;
-  failure_ = std::move(reason);
-  if (failure_)
-    log(node_event::severity::error, "gives up: " + failure_->message);
-  for (auto& c : children_) {
-    c.wanted = false;
-    c.unwanted = true;
-  }
-  go_on();
-}
-
-void supervisor_state::finish() {
-  auto reason = failure_ ? to_caf(*failure_)
-                         : caf::error{caf::exit_reason::user_shutdown};
-  if (failure_)
-    options_.directory->set_failure(*failure_);
+void supervisor_state::carry_out(const todo::finish& act) {
+  finished_ = true;
+  auto failed = act.failure.code != errc::none;
+  auto reason = failed ? to_caf(act.failure)
+                       : caf::error{caf::exit_reason::user_shutdown};
+  if (failed && options_.parent.empty())
+    options_.directory->set_failure(act.failure);
   if (started_.pending())
     started_.deliver(reason);
   self_->quit(reason);
 }
 
-// -- reports ------------------------------------------------------------------
+void supervisor_state::carry_out(const supervision_report& report) {
+  count(report);
+  log(report);
+}
 
-restart_policy::time_point supervisor_state::now() const {
+// -- what children do ---------------------------------------------------------
+
+void supervisor_state::on_answer(child_number child, std::uint64_t step) {
+  auto pos = bodies_.find(child);
+  if (pos == bodies_.end() || pos->second.step != step || !pos->second.handle)
+    return;
+  if (auto* known = core_.find(child);
+      !known || known->phase != child_phase::starting)
+    return;
+  options_.directory->put(name_of(pos->second), pos->second.handle);
+  run(core_.on_up(child, now()));
+}
+
+void supervisor_state::on_refusal(child_number child, std::uint64_t step,
+                                  const error& reason) {
+  auto pos = bodies_.find(child);
+  if (pos == bodies_.end() || pos->second.step != step || !pos->second.handle)
+    return;
+  note_failure(child, reason);
+  run(core_.on_start_refused(child, reason, now()));
+}
+
+void supervisor_state::on_child_down(const caf::actor_addr& who,
+                                     const caf::error& reason) {
+  auto pos = numbers_.find(who);
+  if (pos == numbers_.end())
+    return;
+  auto child = pos->second;
+  auto why = from_caf(reason);
+  release(bodies_[child]);
+  note_failure(child, why);
+  run(core_.on_end(child, is_normal_end(reason), why, now(), chance()));
+}
+
+void supervisor_state::release(child_body& body) {
+  numbers_.erase(body.handle.address());
+  body.handle = nullptr;
+  options_.directory->put(name_of(body), nullptr);
+}
+
+// -- time and names -----------------------------------------------------------
+
+void supervisor_state::set_alarm() {
+  auto next = core_.wake_at();
+  if (!next || finished_ || next == alarm_)
+    return;
+  alarm_ = next;
+  auto delay = std::max(*next - now(), time_point::duration::zero());
+  tell_self_later(self_, delay, restart_due{++alarm_number_});
+}
+
+supervision::time_point supervisor_state::now() const {
   return self_->clock().now();
 }
 
-void supervisor_state::enter(child& c, child_phase phase) {
-  c.phase = phase;
-  c.since = std::chrono::floor<millis>(std::chrono::system_clock::now());
-  publish();
+double supervisor_state::chance() {
+  return std::uniform_real_distribution<double>{}(random_);
 }
 
-void supervisor_state::publish() const {
-  supervisor_info info;
-  info.id = options_.id;
-  info.strategy = to_string(options_.supervision.strategy);
-  for (auto& c : children_) {
-    child_info entry;
-    entry.id = c.spec.id;
-    entry.restarts = c.restarts;
-    entry.last_error = c.last_error;
-    entry.since = c.since;
-    switch (c.phase) {
-      case child_phase::down:
-        entry.state = c.wanted ? "waiting" : "stopped";
-        break;
-      case child_phase::starting:
-        entry.state = "starting";
-        break;
-      case child_phase::up:
-        entry.state = "running";
-        break;
-      case child_phase::stopping:
-        entry.state = "stopping";
-        break;
-    }
-    info.children.push_back(std::move(entry));
-  }
-  options_.directory->publish(std::move(info));
-}
-
-void supervisor_state::log(node_event::severity level, std::string text) const {
-  if (options_.log)
-    options_.log({level, "supervisor " + options_.id, std::move(text)});
+std::string supervisor_state::name_of(const child_body& body) const {
+  return path_ + '/' + body.spec.id;
 }
 
 } // namespace muster

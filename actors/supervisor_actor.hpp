@@ -2,14 +2,15 @@
 
 #include "actors/caf_helpers.hpp"
 #include "actors/child_directory.hpp"
+#include "actors/child_specification.hpp"
 #include "actors/messages.hpp"
 #include "actors/node_event.hpp"
-#include "actors/restart_policy.hpp"
+#include "actors/supervision.hpp"
 #include "persistence/expected.hpp"
 
-#include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -18,99 +19,115 @@
 
 namespace muster {
 
-/// What a supervisor must know of a child.
-struct child_specification {
-  std::string id;
-  /// Makes the child's actor, quickly: it begins its work with `start_child`.
-  std::function<expected<caf::actor>(caf::actor_system&)> start;
-  restart_kind restart = restart_kind::permanent;
-  /// How long it may take to answer `start_child`.
-  millis start_limit{30'000};
-  /// How long it may take to end when it is asked to; then it is killed.
-  millis shutdown{5'000};
-};
-
 struct supervisor_options {
   std::string id;
+  /// The path of the supervisor above it; empty: there is none.
+  std::string parent;
   supervision_options supervision;
-  /// In the order in which they start.
+  /// In the order in which they start. The one model for children with
+  /// `simple_one_for_one`.
   std::vector<child_specification> children;
+  /// Shared by all supervisors of a tree.
   std::shared_ptr<child_directory> directory;
   event_sink log;
 };
 
-/// Starts its children one after the other, starts again what ends, as its
-/// policy says, and stops them in reverse order. When the policy gives up, or a
-/// child cannot be started at first, it stops all and ends with the reason; so
-/// it does when a restart meets an error that will not go away by itself.
-///
-/// Of each child:
-///
-///     down --wanted, no pause--> starting --answered--> up
-///      ^                            |                   |
-///      +---------- ended -----------+-------------------+
-///      +-- ended -- stopping <-- to stop ---------------+
+/// The supervisor's name in the directory, such as `node/links`.
+[[nodiscard]] std::string path_of(const supervisor_options& options);
+
+/// A supervisor as a child of the one that `options.parent` names: started in
+/// its place in the order, ended with all its children, restarted when it gives
+/// up.
+[[nodiscard]] child_specification supervisor_child(supervisor_options options,
+                                                   restart_kind restart
+                                                   = restart_kind::permanent);
+
+/// Carries out what `supervision` decides: makes children, watches them, ends
+/// them, and publishes them under their names. When the supervision has failed
+/// it ends with the reason. Should it be killed, its children are.
 class supervisor_state {
 public:
   static constexpr const char* name = "muster.supervisor";
 
   supervisor_state(caf::event_based_actor* self, supervisor_options options);
+  ~supervisor_state();
+  supervisor_state(const supervisor_state&) = delete;
+  supervisor_state& operator=(const supervisor_state&) = delete;
 
   caf::behavior make_behavior();
 
 private:
-  enum class child_phase : std::uint8_t { down, starting, up, stopping };
+  using time_point = supervision::time_point;
 
-  struct child {
+  /// What the supervision knows only by its number.
+  struct child_body {
     child_specification spec;
-    child_phase phase = child_phase::down;
     caf::actor handle;
-    /// To be started once it is down and its pause is over.
-    bool wanted = false;
-    /// To be stopped once those started after it are down.
-    bool unwanted = false;
-    /// 0 is none.
-    std::uint64_t pause = 0;
-    /// What waits for this child's start or end; a later one replaces it.
+    /// Of the latest start: answers to earlier ones are dropped.
     std::uint64_t step = 0;
-    bool killed = false;
-    std::uint64_t restarts = 0;
-    std::string last_error;
+    std::string state;
     timestamp since;
   };
 
-  /// Does the next thing that can be done: stops what is unwanted, then starts
-  /// what is wanted.
-  void go_on();
-  [[nodiscard]] bool stop_next();
-  void start_next();
+  /// Somebody who waits for what becomes of a child.
+  struct waiting_answer {
+    child_number child{};
+    /// For it to be up; else to be down.
+    bool up = false;
+    std::string id;
+    caf::response_promise promise;
+    /// The first reason why the child is not up.
+    std::optional<error> failure;
+  };
 
-  void start(std::size_t index);
-  void on_started(std::size_t index);
-  void on_start_failed(std::size_t index, const error& reason);
+  caf::result<void> begin();
+  caf::result<std::string> add(const add_child& msg);
+  caf::result<void> terminate(const terminate_child& msg);
+  caf::result<std::string> restart(const restart_child& msg);
+  caf::result<void> remove(const remove_child& msg);
+
+  /// Carries the actions out, and what follows from them.
+  void run(supervision_actions actions);
+  void carry_out(const todo::start& act);
+  void carry_out(const todo::ask_to_end& act);
+  void carry_out(const todo::kill& act);
+  void carry_out(const todo::abandon& act);
+  void carry_out(const todo::forget& act);
+  void carry_out(const todo::announce_start& act);
+  void carry_out(const todo::finish& act);
+  void carry_out(const supervision_report& report);
+
+  void on_answer(child_number child, std::uint64_t step);
+  void on_refusal(child_number child, std::uint64_t step, const error& reason);
   void on_child_down(const caf::actor_addr& who, const caf::error& reason);
-  void on_child_end(std::size_t index, bool normal, const error& reason);
-  void stop(std::size_t index);
-  void on_stop_limit(std::uint64_t step);
-  void stop_all(std::optional<error> reason);
-  void finish();
+  void release(child_body& body);
+  caf::response_promise wait_for(child_number child, bool up, std::string id);
+  void note_failure(child_number child, const error& reason);
+  void answer_waiting();
+  void set_alarm();
 
-  [[nodiscard]] restart_policy::time_point now() const;
-  void enter(child& c, child_phase phase);
-  void publish() const;
-  void log(node_event::severity level, std::string text) const;
+  [[nodiscard]] std::string name_of(const child_body& body) const;
+  [[nodiscard]] time_point now() const;
+  [[nodiscard]] double chance();
+  void publish();
+  void count(const supervision_report& report) const;
+  void log(const supervision_report& report) const;
 
   caf::event_based_actor* self_;
   supervisor_options options_;
-  std::vector<child> children_;
-  restart_policy policy_;
-  std::minstd_rand chance_;
-  std::uint64_t last_number_ = 0;
+  std::string path_;
+  supervision core_;
+  std::map<child_number, child_body> bodies_;
+  std::map<caf::actor_addr, child_number> numbers_;
+  std::deque<supervision_action> actions_;
+  bool busy_ = false;
+  std::vector<waiting_answer> waiting_;
+  std::minstd_rand random_;
+  std::uint64_t last_step_ = 0;
+  std::optional<time_point> alarm_;
+  std::uint64_t alarm_number_ = 0;
   caf::response_promise started_;
-  /// All children were up once.
-  bool complete_ = false;
-  bool ending_ = false;
-  std::optional<error> failure_;
+  bool finished_ = false;
 };
 
 } // namespace muster

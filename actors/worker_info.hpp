@@ -82,24 +82,4 @@ struct worker_counters {
   std::uint64_t outcomes_stale = 0;
 };
 
-/// A supervised child as its supervisor sees it.
-struct child_info {
-  std::string id;
-  /// `starting`, `running`, `waiting` (for its restart), `stopping`, `stopped`.
-  std::string state;
-  std::uint64_t restarts = 0;
-  /// Why it ended the last time; empty if it never did.
-  std::string last_error;
-  /// Of the state.
-  timestamp since;
-};
-
-struct supervisor_info {
-  std::string id;
-  /// `one_for_one`, `one_for_all`, `rest_for_one`.
-  std::string strategy;
-  /// In the order in which they start.
-  std::vector<child_info> children;
-};
-
 } // namespace muster

@@ -28,7 +28,8 @@ std::optional<log_level> parse_log_level(std::string_view text) noexcept {
 }
 
 std::string logger::render(bool json, std::string_view time, log_level level,
-                           std::string_view event, fields with) {
+                           std::string_view event,
+                           std::span<const field> with) {
   auto name = names[static_cast<std::size_t>(level)];
   std::string line;
   if (json) {
@@ -66,7 +67,8 @@ std::string logger::render(bool json, std::string_view time, log_level level,
   return line;
 }
 
-void logger::log(log_level level, std::string_view event, fields with) const {
+void logger::log(log_level level, std::string_view event,
+                 std::span<const field> with) const {
   if (level < least_)
     return;
   auto line = render(json_, format_time(wall_clock()), level, event, with);

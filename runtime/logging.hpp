@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,14 +22,19 @@ parse_log_level(std::string_view text) noexcept;
 ///     opened","directory":...}
 class logger {
 public:
-  using fields
-    = std::initializer_list<std::pair<std::string_view, std::string>>;
+  using field = std::pair<std::string_view, std::string>;
+  using fields = std::initializer_list<field>;
 
   logger(log_level least, bool json) : least_(least), json_(json) {
     // nop
   }
 
-  void log(log_level level, std::string_view event, fields with = {}) const;
+  void log(log_level level, std::string_view event, fields with = {}) const {
+    log(level, event, std::span{with.begin(), with.size()});
+  }
+
+  void log(log_level level, std::string_view event,
+           std::span<const field> with) const;
 
   void info(std::string_view event, fields with = {}) const {
     log(log_level::info, event, with);
@@ -45,7 +51,8 @@ public:
   /// The line without its end.
   [[nodiscard]] static std::string render(bool json, std::string_view time,
                                           log_level level,
-                                          std::string_view event, fields with);
+                                          std::string_view event,
+                                          std::span<const field> with);
 
 private:
   log_level least_;

@@ -128,16 +128,20 @@ struct node::impl {
     if (starting)
       early_events.push_back(event);
     else
-      log.log(level_of(event.level), event.text,
-              {{"component", event.component}});
+      write(event);
+  }
+
+  void write(const node_event& event) const {
+    std::vector<logger::field> fields{{"component", event.component}};
+    fields.insert(fields.end(), event.fields.begin(), event.fields.end());
+    log.log(level_of(event.level), event.text, fields);
   }
 
   void tell_early_events() {
     std::lock_guard guard{events_mutex};
     starting = false;
     for (auto& event : std::exchange(early_events, {}))
-      log.log(level_of(event.level), event.text,
-              {{"component", event.component}});
+      write(event);
   }
 
   expected<void> start_http() {

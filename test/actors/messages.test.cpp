@@ -111,4 +111,6 @@ TEST_CASE("type ids stay where they are") {
   CHECK(caf::type_id_v<register_again> == 4014);
   CHECK(caf::type_id_v<drain_worker> == 4018);
   CHECK(caf::type_id_v<restart_due> == 4022);
+  CHECK(caf::type_id_v<add_child> == 4026);
+  CHECK(caf::type_id_v<remove_child> == 4029);
 }

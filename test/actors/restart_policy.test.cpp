@@ -4,17 +4,15 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 
-#include <algorithm>
 #include <deque>
 #include <random>
+#include <vector>
 
 using namespace muster;
 using std::chrono::seconds;
 
 namespace {
 
-using kinds = std::vector<restart_kind>;
-using indexes = std::vector<std::size_t>;
 using verdict = restart_policy::verdict;
 
 constexpr auto permanent = restart_kind::permanent;
@@ -25,31 +23,32 @@ restart_policy::time_point at(millis since_start) {
   return restart_policy::time_point{} + std::chrono::hours{1} + since_start;
 }
 
-supervision_options with(restart_strategy strategy) {
+supervision_options without_jitter() {
   supervision_options result;
-  result.strategy = strategy;
   result.backoff.jitter = 0;
   return result;
 }
 
+// One child and its policy.
+struct fixture {
+  explicit fixture(supervision_options options = without_jitter(),
+                   restart_kind k = permanent)
+    : policy(options), kind(k) {
+    // nop
+  }
+
+  restart_policy::decision fail(millis when, double chance = 0.5) {
+    return policy.on_end(kind, false, history, at(when), chance);
+  }
+
+  restart_policy policy;
+  restart_kind kind;
+  restart_policy::history history;
+};
+
 } // namespace
 
-TEST_CASE("the strategy says who is stopped and started") {
-  auto [strategy, stop, start]
-    = GENERATE(table<restart_strategy, indexes, indexes>({
-      {restart_strategy::one_for_one, {}, {1}},
-      {restart_strategy::one_for_all, {3, 2, 0}, {0, 1, 2, 3}},
-      {restart_strategy::rest_for_one, {3, 2}, {1, 2, 3}},
-    }));
-  CAPTURE(to_string(strategy));
-  restart_policy policy{with(strategy), kinds(4, permanent)};
-  auto decision = policy.on_end(1, false, at(millis{0}), 0.5);
-  CHECK(decision.what == verdict::restart);
-  CHECK(decision.stop == stop);
-  CHECK(decision.start == start);
-}
-
-TEST_CASE("a child's kind says whether it is started again") {
+TEST_CASE("OTP: a child's kind says whether it is started again") {
   auto [kind, normal, expected] = GENERATE(table<restart_kind, bool, verdict>({
     {permanent, false, verdict::restart},
     {permanent, true, verdict::restart},
@@ -58,130 +57,135 @@ TEST_CASE("a child's kind says whether it is started again") {
     {temporary, false, verdict::leave},
     {temporary, true, verdict::leave},
   }));
-  restart_policy policy{with(restart_strategy::one_for_all), {kind, permanent}};
-  CHECK(policy.on_end(0, normal, at(millis{0}), 0.5).what == expected);
+  restart_policy policy{without_jitter()};
+  restart_policy::history history;
+  CHECK(policy.on_end(kind, normal, history, at(millis{0}), 0.5).what
+        == expected);
 }
 
-TEST_CASE("a temporary child is stopped with its siblings, but not started") {
-  restart_policy policy{with(restart_strategy::one_for_all),
-                        {permanent, temporary, transient}};
-  auto decision = policy.on_end(0, false, at(millis{0}), 0.5);
-  CHECK(decision.stop == indexes{2, 1});
-  CHECK(decision.start == indexes{0, 2});
-}
-
-TEST_CASE("more restarts than the intensity allows are given up") {
-  auto options = with(restart_strategy::one_for_all);
+TEST_CASE("OTP: more restarts than the intensity within the period give up") {
+  auto options = without_jitter();
   options.max_restarts = 3;
   options.period = seconds{10};
-  restart_policy policy{options, kinds(5, permanent)};
-  // One event counts once, however many children it concerns.
+  fixture fix{options};
   for (int i = 0; i < 3; ++i)
-    CHECK(policy.on_end(0, false, at(seconds{i}), 0.5).what
-          == verdict::restart);
-  auto decision = policy.on_end(4, false, at(seconds{9}), 0.5);
-  CHECK(decision.what == verdict::give_up);
-  CHECK(decision.start.empty());
+    CHECK(fix.fail(seconds{i}).what == verdict::restart);
+  CHECK(fix.fail(seconds{9}).what == verdict::give_up);
 }
 
-TEST_CASE("restarts beyond the period are forgotten") {
-  auto options = with(restart_strategy::one_for_one);
+TEST_CASE("OTP: an intensity of 0 allows no restart") {
+  auto options = without_jitter();
+  options.max_restarts = 0;
+  fixture fix{options};
+  CHECK(fix.fail(millis{0}).what == verdict::give_up);
+}
+
+TEST_CASE("OTP: a restart counts until it is older than the period") {
+  auto options = without_jitter();
   options.max_restarts = 1;
   options.period = seconds{10};
-  restart_policy policy{options, kinds(1, permanent)};
+  fixture fix{options};
   for (int i = 0; i < 10; ++i)
-    CHECK(policy.on_end(0, false, at(seconds{10 * i}), 0.5).what
-          == verdict::restart);
-  CHECK(policy.on_end(0, false, at(millis{99'999}), 0.5).what
+    CHECK(fix.fail(millis{10'001 * i}).what == verdict::restart);
+  fixture other{options};
+  CHECK(other.fail(seconds{0}).what == verdict::restart);
+  CHECK(other.fail(seconds{10}).what == verdict::give_up);
+}
+
+TEST_CASE("OTP: ends that need no restart do not count") {
+  auto options = without_jitter();
+  options.max_restarts = 0;
+  restart_policy policy{options};
+  restart_policy::history one;
+  restart_policy::history two;
+  auto now = at(millis{0});
+  CHECK(policy.on_end(transient, true, one, now, 0.5).what == verdict::leave);
+  CHECK(policy.on_end(temporary, false, two, now, 0.5).what == verdict::leave);
+  CHECK(policy.on_end(transient, false, one, now, 0.5).what
         == verdict::give_up);
 }
 
-TEST_CASE("ends that are no failure do not count") {
-  auto options = with(restart_strategy::one_for_one);
-  options.max_restarts = 0;
-  restart_policy policy{options, {transient, temporary}};
-  CHECK(policy.on_end(0, true, at(millis{0}), 0.5).what == verdict::leave);
-  CHECK(policy.on_end(1, false, at(millis{1}), 0.5).what == verdict::leave);
-  CHECK(policy.on_end(0, false, at(millis{2}), 0.5).what == verdict::give_up);
-}
-
 TEST_CASE("the pause grows with failures in a row up to its bound") {
-  auto options = with(restart_strategy::one_for_one);
+  auto options = without_jitter();
   options.max_restarts = 100;
   options.backoff = {millis{50}, millis{1'000}, 2.0, 0};
-  restart_policy policy{options, kinds(2, permanent)};
+  fixture fix{options};
   for (int pause : {50, 100, 200, 400, 800, 1'000, 1'000})
-    CHECK(policy.on_end(0, false, at(millis{0}), 0.5).delay == millis{pause});
+    CHECK(fix.fail(millis{0}).delay == millis{pause});
   // Of each child on its own.
-  CHECK(policy.on_end(1, false, at(millis{0}), 0.5).delay == millis{50});
+  restart_policy::history other;
+  CHECK(fix.policy.on_end(permanent, false, other, at(millis{0}), 0.5).delay
+        == millis{50});
 }
 
 TEST_CASE("a child that ran quietly for long starts its row anew") {
-  auto options = with(restart_strategy::one_for_one);
+  auto options = without_jitter();
   options.quiet = seconds{30};
-  restart_policy policy{options, kinds(1, permanent)};
-  auto first = policy.on_end(0, false, at(seconds{0}), 0.5).delay;
-  policy.on_start(0, at(seconds{1}));
-  CHECK(policy.on_end(0, false, at(millis{30'999}), 0.5).delay == 2 * first);
-  policy.on_start(0, at(seconds{40}));
-  CHECK(policy.on_end(0, false, at(seconds{70}), 0.5).delay == first);
+  fixture fix{options};
+  auto first = fix.fail(seconds{0}).delay;
+  fix.history.up_since = at(seconds{1});
+  CHECK(fix.fail(millis{30'999}).delay == 2 * first);
+  fix.history.up_since = at(seconds{40});
+  CHECK(fix.fail(seconds{70}).delay == first);
   // A child that never came up was not quiet.
-  CHECK(policy.on_end(0, false, at(seconds{200}), 0.5).delay == 2 * first);
+  CHECK(fix.fail(seconds{200}).delay == 2 * first);
+}
+
+TEST_CASE("a quiet time counts, too, if a sibling's failure has ended it") {
+  auto options = without_jitter();
+  options.quiet = seconds{30};
+  fixture fix{options};
+  auto first = fix.fail(seconds{0}).delay;
+  fix.history.up_since = at(seconds{1});
+  fix.policy.on_stop(fix.history, at(seconds{31}));
+  CHECK(!fix.history.up_since);
+  CHECK(fix.fail(seconds{32}).delay == first);
 }
 
 TEST_CASE("chance spreads the pause either way") {
-  auto options = with(restart_strategy::one_for_one);
+  auto options = without_jitter();
   options.backoff = {millis{1'000}, millis{1'000}, 2.0, 0.2};
-  options.max_restarts = 10;
-  restart_policy policy{options, kinds(1, permanent)};
-  CHECK(policy.on_end(0, false, at(millis{0}), 0.0).delay == millis{800});
-  CHECK(policy.on_end(0, false, at(millis{0}), 0.5).delay == millis{1'000});
-  CHECK(policy.on_end(0, false, at(millis{0}), 0.75).delay == millis{1'100});
+  fixture fix{options};
+  CHECK(fix.fail(millis{0}, 0.0).delay == millis{800});
+  CHECK(fix.fail(millis{0}, 0.5).delay == millis{1'000});
+  CHECK(fix.fail(millis{0}, 0.75).delay == millis{1'100});
 }
 
-TEST_CASE("whatever happens, the rules of restarting hold") {
+TEST_CASE("whatever happens, the intensity is what it is defined to be") {
   auto seed = GENERATE(range(0u, 200u));
   CAPTURE(seed);
   std::minstd_rand random{seed + 1};
   auto pick = [&random](std::size_t n) { return random() % n; };
   supervision_options options;
-  options.strategy = static_cast<restart_strategy>(pick(3));
   options.max_restarts = static_cast<std::uint32_t>(pick(5));
   options.period = seconds{1 + pick(20)};
-  kinds all(1 + pick(6), permanent);
-  for (auto& kind : all)
+  std::vector<restart_kind> kinds(1 + pick(6), permanent);
+  for (auto& kind : kinds)
     kind = static_cast<restart_kind>(pick(3));
-  restart_policy policy{options, all};
+  std::vector<restart_policy::history> histories(kinds.size());
+  restart_policy policy{options};
   std::deque<millis> restarts;
   auto now = millis{0};
   for (int event = 0; event < 100; ++event) {
     now += millis{pick(4'000)};
-    auto child = pick(all.size());
+    auto child = pick(kinds.size());
     auto normal = pick(2) == 0;
     if (pick(2) == 0)
-      policy.on_start(child, at(now));
-    auto decision
-      = policy.on_end(child, normal, at(now), double(pick(100)) / 100);
-    auto stays = all[child] == temporary || (all[child] == transient && normal);
+      histories[child].up_since = at(now);
+    auto decision = policy.on_end(kinds[child], normal, histories[child],
+                                  at(now), double(pick(100)) / 100);
+    auto stays
+      = kinds[child] == temporary || (kinds[child] == transient && normal);
     REQUIRE((decision.what == verdict::leave) == stays);
     if (stays)
       continue;
-    // A model of the intensity that is as simple as its definition.
+    // A model that is as simple as the definition.
     restarts.push_back(now);
-    std::erase_if(restarts,
-                  [&](millis t) { return now - t >= options.period; });
+    std::erase_if(restarts, [&](millis t) { return now - t > options.period; });
     REQUIRE((decision.what == verdict::give_up)
             == (restarts.size() > options.max_restarts));
     if (decision.what == verdict::give_up)
       break;
-    REQUIRE(std::is_sorted(decision.start.begin(), decision.start.end()));
-    REQUIRE(std::is_sorted(decision.stop.rbegin(), decision.stop.rend()));
-    REQUIRE(std::count(decision.stop.begin(), decision.stop.end(), child) == 0);
-    for (auto i : decision.start) {
-      REQUIRE(all[i] != temporary);
-      if (i != child)
-        REQUIRE(std::count(decision.stop.begin(), decision.stop.end(), i) == 1);
-    }
     REQUIRE(decision.delay <= options.backoff.max * 12 / 10);
   }
 }
