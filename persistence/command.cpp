@@ -84,6 +84,7 @@ struct command_packer {
     pack_text(to, cmd.worker);
     to.pack_uint32(cmd.max);
     pack_duration(to, cmd.ttl);
+    to.pack_uint64(cmd.max_bytes);
   }
 
   void fields(const complete_command& cmd) {
@@ -154,7 +155,7 @@ struct command_packer {
   }
 };
 
-constexpr std::uint32_t field_counts[] = {2, 4, 1, 1, 1, 1, 1, 1, 2, 8, 3};
+constexpr std::uint32_t field_counts[] = {2, 5, 1, 1, 1, 1, 1, 1, 2, 8, 3};
 
 static_assert(std::size(field_counts) == std::variant_size_v<command>);
 
@@ -267,6 +268,7 @@ command read_fields(std::uint8_t kind, field_reader& from, msgpack_cursor& at) {
       from.read(cmd.worker);
       from.read(cmd.max);
       from.read(cmd.ttl);
+      from.read(cmd.max_bytes);
       return cmd;
     }
     case 2:

@@ -56,6 +56,9 @@ struct lease_command {
   std::uint32_t max = 1;
   /// How long from now until the lease expires, unless it is extended.
   millis ttl{30'000};
+  /// No further job is leased once the payloads have this many bytes together;
+  /// 0 is no limit.
+  std::uint64_t max_bytes = 0;
 };
 
 struct completion {

@@ -40,6 +40,9 @@ struct journal_options {
   std::size_t max_waiting_bytes = std::size_t{256} << 20;
   /// A log entry is closed at this size; commands are never split.
   std::size_t entry_bytes = std::size_t{1} << 20;
+  /// Payloads that one delivery of leases may bring together, but for the last
+  /// of them; less where there are many deliveries at once.
+  std::size_t lease_bytes = std::size_t{32} << 20;
   /// New jobs are refused with `store_full` when less than this is left of the
   /// map, so that completions and purges still fit; 0: an eighth of the map,
   /// at most 256 MiB.

@@ -339,9 +339,10 @@ void journal_core::compose() {
   }
   if (!closing_)
     e.orders = desk_.compose(machine_, now, fresh);
+  auto bytes = options_.lease_bytes / (e.orders.size() / 8 + 1) + 1;
   for (auto& order : e.orders)
     extra.push_back(encode(lease_command{order.queue, order.worker,
-                                         order.chosen.max, order.ttl})
+                                         order.chosen.max, order.ttl, bytes})
                       .bytes);
   if (!e.commands.empty() || !extra.empty())
     send(std::move(e), std::move(extra), now);

@@ -113,23 +113,23 @@ outcome state_machine::impl::apply(const lease_command& cmd) {
   if (rate > 0)
     queue->rec.bucket.refill(rate, meta.now);
   auto left = std::min<std::uint64_t>(cmd.max, capacity(*queue, meta.now).jobs);
-  std::vector<job_id> chosen;
-  chosen.reserve(left);
+  result.jobs.reserve(left);
   {
+    auto bytes = std::uint64_t{0};
     lmdb::cursor pos{txn, db[table::ready]};
     for (bool more = pos.seek(keys::of_queue(queue->id));
-         more && left > 0 && keys::queue_of(pos.key()) == queue->id;
+         more && left > 0 && keys::queue_of(pos.key()) == queue->id
+         && (cmd.max_bytes == 0 || bytes < cmd.max_bytes);
          more = pos.next(), --left) {
-      chosen.push_back(keys::job_of_ready(pos.key()));
+      auto id = keys::job_of_ready(pos.key());
       pos.erase();
       written += 32;
+      result.jobs.push_back(lease_job(*queue, id, cmd));
+      bytes += result.jobs.back().payload.size();
     }
   }
-  result.jobs.reserve(chosen.size());
-  for (auto id : chosen)
-    result.jobs.push_back(lease_job(*queue, id, cmd));
   if (rate > 0)
-    queue->rec.bucket.tokens -= static_cast<double>(chosen.size());
+    queue->rec.bucket.tokens -= static_cast<double>(result.jobs.size());
   touch(*queue);
   return result;
 }

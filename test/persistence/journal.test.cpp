@@ -190,6 +190,21 @@ TEST_CASE("a demand gets no more jobs than its credit") {
   CHECK(info.entries >= 3);
 }
 
+TEST_CASE(
+  "large jobs are delivered one after the other, and none is forgotten") {
+  temp_dir dir;
+  auto options = small(dir);
+  options.lease_bytes = 1'000;
+  auto j = open(options);
+  for (int i = 0; i < 5; ++i)
+    enqueue(*j, "q", std::string(2'000, 'x'));
+  taker who{*j, {"q"}, 100};
+  for (int i = 0; i < 5; ++i)
+    CHECK(who.take().size() == 1);
+  j->withdraw(who.id);
+  CHECK(who.take().empty());
+}
+
 TEST_CASE("a demand that waits once is answered once") {
   temp_dir dir;
   auto j = open(small(dir));

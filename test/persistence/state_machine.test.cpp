@@ -112,6 +112,21 @@ TEST_CASE_METHOD(machine_fixture, "a token of an earlier attempt changes "
   CHECK(complete(current) == settle_status::ok);
 }
 
+TEST_CASE_METHOD(machine_fixture, "a lease brings no more payload than it may, "
+                                  "but for the last job") {
+  for (int i = 0; i < 5; ++i)
+    enqueue("q", {.payload = "0123456789"});
+  auto take = [this](std::uint64_t bytes) {
+    return run<lease_outcome>(
+             lease_command{"q", "w", 10, millis{30'000}, bytes})
+      .jobs.size();
+  };
+  CHECK(take(1) == 1);
+  CHECK(take(11) == 2);
+  CHECK(take(0) == 2);
+  CHECK(queue("q").count(job_state::leased) == 5);
+}
+
 TEST_CASE_METHOD(machine_fixture, "a lease whose time is over stays good until "
                                   "a tick ends it") {
   enqueue("q");

@@ -52,7 +52,8 @@ public:
       case 7:
         return lease_command{queue(), one_in(2) ? "w1" : "w2",
                              static_cast<std::uint32_t>(pick(1, 5)),
-                             millis{pick(1, 2'000)}};
+                             millis{pick(1, 2'000)},
+                             static_cast<std::uint64_t>(pick(0, 30))};
       case 8:
       case 9:
       case 10: {

@@ -77,9 +77,11 @@ outcome model_store::on(const lease_command& cmd) {
     if (j.queue == queue && j.state == job_state::ready)
       order.emplace_back(-int{j.priority}, id);
   std::sort(order.begin(), order.end());
+  std::uint64_t bytes = 0;
   for (auto& [priority, id] : order) {
-    if (left-- == 0)
+    if (left-- == 0 || (cmd.max_bytes > 0 && bytes >= cmd.max_bytes))
       break;
+    bytes += jobs.at(id).payload.size();
     auto& j = jobs.at(id);
     j.state = job_state::leased;
     ++j.attempt;
