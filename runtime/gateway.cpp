@@ -21,6 +21,12 @@ expected<void> validate(const gateway_options& options) {
     return invalid("max-payload must be 1 byte to 1 GiB");
   if (options.max_result < 1 || options.max_result > 1024 * 1024 * kib)
     return invalid("max-result must be 1 byte to 1 GiB");
+  if (options.max_bodies < options.max_batch_body
+      || options.max_bodies < options.max_payload
+      || options.max_bodies < options.max_result)
+    return fail_with(errc::invalid_argument,
+                     "max_bodies: must be at least max_payload, max_result and "
+                     "max_batch_body");
   if (options.max_batch_body < 1 || options.max_batch_body > 1024 * 1024 * kib)
     return invalid("max-batch-body must be 1 byte to 1 GiB");
   if (options.idle_timeout.count() < 1 || options.request_timeout.count() < 1)

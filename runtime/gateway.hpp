@@ -30,6 +30,8 @@ struct gateway_options {
   std::size_t max_payload = std::size_t{16} << 20;
   std::size_t max_result = std::size_t{16} << 20;
   std::size_t max_batch_body = std::size_t{32} << 20;
+  /// Of all connections together; beyond it requests are refused with 503.
+  std::size_t max_bodies = std::size_t{512} << 20;
   /// A connection without a request is closed after this.
   std::chrono::seconds idle_timeout{75};
   /// A request must have arrived whole within this, and its answer must have

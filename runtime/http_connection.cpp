@@ -85,6 +85,31 @@ bool is_broken_http(boost::system::error_code ec) {
 
 } // namespace
 
+/// What a request's body takes of the memory that all bodies have together.
+class http_connection::body_share {
+public:
+  explicit body_share(gateway_state& state) : state_(state) {
+    // nop
+  }
+  ~body_share() {
+    state_.body_bytes.fetch_sub(held_, std::memory_order_relaxed);
+  }
+  body_share(const body_share&) = delete;
+  body_share& operator=(const body_share&) = delete;
+
+  /// The body has grown; false if there is no room for it.
+  [[nodiscard]] bool grow_to(std::size_t size) {
+    auto more = size - held_;
+    auto before = state_.body_bytes.fetch_add(more, std::memory_order_relaxed);
+    held_ = size;
+    return before + more <= state_.options.max_bodies;
+  }
+
+private:
+  gateway_state& state_;
+  std::size_t held_ = 0;
+};
+
 /// What a header says. The views look into the parser's message.
 struct http_connection::request_head {
   std::string method;
@@ -196,7 +221,8 @@ asio::awaitable<bool> http_connection::serve_one() {
     co_return co_await answer_early(p, request, *early);
   p.body_limit(request.limit);
   co_await invite_body(p);
-  if (auto ec = co_await read_body(p))
+  body_share share{*home_.state};
+  if (auto ec = co_await read_body(p, share))
     co_return co_await refuse(ec);
   auto begun = clock::now();
   enter(phase::handling);
@@ -346,13 +372,15 @@ http_connection::read_header(parser& p) {
 }
 
 asio::awaitable<boost::system::error_code>
-http_connection::read_body(parser& p) {
+http_connection::read_body(parser& p, body_share& share) {
   p.eager(true);
   while (!p.is_done()) {
     error_code ec;
     if (buffer_.size() > 0) {
       auto used = p.put(buffer_.data(), ec);
       buffer_.consume(used);
+      if (!share.grow_to(p.get().body().size()))
+        co_return asio::error::make_error_code(asio::error::no_buffer_space);
       if (p.is_done())
         break;
       if (ec && ec != http::error::need_more)
@@ -393,8 +421,9 @@ asio::awaitable<bool> http_connection::answer_early(parser& p,
   // An answer before the body is read leaves the connection unusable.
   auto keep
     = !request.has_body && p.get().keep_alive() && p.get().version() == 11;
+  body_share share{*home_.state};
   if (!request.has_body)
-    (void)co_await read_body(p);
+    (void)co_await read_body(p, share);
   auto ok = co_await respond(response, keep, request.is_head);
   if (!keep)
     co_await linger();
@@ -411,6 +440,10 @@ asio::awaitable<bool> http_connection::refuse(error_code ec) {
     response = problem(431, "the request's header is too large");
   else if (ec == http::error::body_limit)
     response = problem(413, "the request's body is too large");
+  else if (ec == asio::error::no_buffer_space)
+    response = problem(error{errc::unavailable,
+                             "The bodies of all requests together are too "
+                             "large at the moment; try again shortly."});
   else if (is_broken_http(ec))
     response = problem(400, "the request is not HTTP/1.1: " + ec.message());
   else

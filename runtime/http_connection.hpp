@@ -56,10 +56,11 @@ private:
   using parser
     = boost::beast::http::request_parser<boost::beast::http::string_body>;
   struct request_head;
+  class body_share;
 
   task<bool> serve_one();
   task<error_code> read_header(parser& p);
-  task<error_code> read_body(parser& p);
+  task<error_code> read_body(parser& p, body_share& share);
   task<error_code> read_more(std::size_t size);
   task<void> invite_body(parser& p);
   /// Answers a request whose body is not wanted.

@@ -45,6 +45,7 @@ node_config::node_config() {
     .add(raw_.max_payload, "max-payload", "largest payload")
     .add(raw_.max_result, "max-result", "largest result")
     .add(raw_.max_batch_body, "max-batch-body", "largest batch")
+    .add(raw_.max_bodies, "max-bodies", "all requests' bodies together")
     .add(raw_.http_threads, "http-threads", "threads that serve HTTP")
     .add(raw_.max_connections, "max-connections", "HTTP connections at once");
 }
@@ -89,6 +90,7 @@ Starts a node. The same names work in the file given by --config-file=FILE
   --max-payload=16MiB         largest payload of a job
   --max-result=16MiB          largest result of a job
   --max-batch-body=32MiB      largest batch of jobs
+  --max-bodies=512MiB         bodies of all requests together
   --http-threads=1            threads that serve HTTP
   --max-connections=10000     HTTP connections at once
 

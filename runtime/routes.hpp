@@ -34,6 +34,8 @@ struct gateway_state : std::enable_shared_from_this<gateway_state> {
   gateway_options options;
   gateway_backend backend;
   std::atomic<bool> draining{false};
+  /// Bytes of the bodies that are being received or handled.
+  std::atomic<std::size_t> body_bytes{0};
   wait_list waits;
   rate_sampler rates;
   http_metrics metrics;

@@ -43,6 +43,41 @@ void send_without_end(raw_connection& client, const std::string& piece) {
 
 } // namespace
 
+// -- memory -------------------------------------------------------------------
+
+TEST_CASE(
+  "all bodies together have a limit, and what fits again is taken again") {
+  auto options = small();
+  options.max_bodies = 2'500;
+  gateway_fixture gate{options};
+  auto head = [](std::size_t size) {
+    return start + "Content-Length: " + std::to_string(size) + "\r\n\r\n";
+  };
+  raw_connection first{gate.port()};
+  raw_connection second{gate.port()};
+  raw_connection third{gate.port()};
+  REQUIRE(first.send(head(1'000) + std::string(990, 'x')));
+  REQUIRE(second.send(head(1'000) + std::string(990, 'x')));
+  // Theirs may not have been read yet: each of the three may be the one.
+  std::string whole = head(1'000) + std::string(1'000, 'x');
+  int refused = 0;
+  for (int tries = 0; refused == 0 && tries < 1'000; ++tries) {
+    raw_connection other{gate.port()};
+    REQUIRE(other.send(whole));
+    auto reply = other.reply();
+    REQUIRE(reply);
+    CHECK((reply->status == 201 || reply->status == 503));
+    refused += reply->status == 503;
+  }
+  CHECK(refused == 1);
+  REQUIRE(first.send(std::string(10, 'x')));
+  REQUIRE(second.send(std::string(10, 'x')));
+  CHECK(first.reply()->status == 201);
+  CHECK(second.reply()->status == 201);
+  REQUIRE(third.send(whole));
+  CHECK(third.reply()->status == 201);
+}
+
 // -- sizes --------------------------------------------------------------------
 
 TEST_CASE("a header has a limit, however it comes") {
