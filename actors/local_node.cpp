@@ -88,7 +88,24 @@ struct local_node::impl {
     metrics = std::make_shared<worker_metrics>(options.handlers);
   }
 
+  expected<void> open_outbox() {
+    auto& settings = options.worker_settings;
+    if (!options.worker || settings.outbox_directory.empty())
+      return {};
+    outbox_keeper_options opts;
+    opts.directory = settings.outbox_directory;
+    opts.max_bytes = settings.max_outbox_bytes;
+    opts.log = options.log;
+    auto opened = outbox_keeper::open(std::move(opts));
+    if (!opened)
+      return tl::unexpected<error>{opened.error()};
+    keeper = std::move(*opened);
+    return {};
+  }
+
   expected<void> start() {
+    if (auto opened = open_outbox(); !opened)
+      return opened;
     supervisor_options sup;
     sup.id = "node";
     sup.directory = directory;
@@ -156,6 +173,7 @@ struct local_node::impl {
     worker_actor_options opts;
     opts.settings = options.worker_settings;
     opts.metrics = metrics;
+    opts.keeper = keeper;
     opts.log = options.log;
     if (options.manager || !options.cluster)
       opts.locate_manager = [dir = directory] { return dir->find("manager"); };
@@ -236,6 +254,7 @@ struct local_node::impl {
   std::shared_ptr<child_directory> directory
     = std::make_shared<child_directory>();
   std::shared_ptr<worker_metrics> metrics;
+  std::shared_ptr<outbox_keeper> keeper;
   std::shared_ptr<runner_list> runners = std::make_shared<runner_list>();
   std::mutex stop_mutex;
   caf::actor supervisor;
@@ -269,7 +288,13 @@ std::vector<worker_info> local_node::workers() const {
 }
 
 worker_counters local_node::counters() const {
-  return impl_->metrics->read();
+  auto result = impl_->metrics->read();
+  if (impl_->keeper) {
+    auto kept = impl_->keeper->look();
+    result.outbox_outcomes = kept.outcomes;
+    result.outbox_bytes = kept.bytes;
+  }
+  return result;
 }
 
 std::vector<supervisor_info> local_node::supervisors() const {

@@ -18,25 +18,31 @@ const outcome_batch& outcome_outbox::content_of(const batch& b) {
   return b.content.get_as<outcome_batch>(0);
 }
 
-void outcome_outbox::add(std::vector<attempt_outcome> items) {
-  if (!items.empty())
-    add_batch(std::move(items), false);
+caf::message outcome_outbox::add(std::vector<attempt_outcome> items) {
+  if (items.empty())
+    return {};
+  return add_batch(std::move(items), false);
 }
 
-void outcome_outbox::add_batch(std::vector<attempt_outcome> items,
-                               bool replaced) {
+caf::message outcome_outbox::add_batch(std::vector<attempt_outcome> items,
+                                       bool replaced) {
   batch added;
   added.items = items.size();
   added.replaced = replaced;
   size_ += items.size();
   auto number = ++last_number_;
   added.content = caf::make_message(outcome_batch{number, std::move(items)});
+  auto result = added.content;
   batches_.emplace(number, std::move(added));
+  return result;
 }
 
 std::vector<caf::message> outcome_outbox::take_due(time_point now) {
   std::vector<caf::message> due;
+  std::size_t looked_at = 0;
   for (auto& [number, b] : batches_) {
+    if (looked_at++ == window)
+      break;
     if (b.due > now)
       continue;
     resent_ += b.sent ? 1 : 0;
@@ -69,6 +75,7 @@ outcome_outbox::progress outcome_outbox::on_ack(const outcome_ack& ack,
     split(done, ack.code, out);
     return out;
   }
+  out.settled = std::move(done.content);
   out.acknowledged = done.items;
   out.stale = static_cast<std::size_t>(
     std::count_if(ack.items.begin(), ack.items.end(),
@@ -86,14 +93,16 @@ void outcome_outbox::split(const batch& refused, errc code, progress& out) {
   auto& items = content_of(refused).items;
   if (items.size() > 1) {
     auto middle = items.begin() + static_cast<std::ptrdiff_t>(items.size() / 2);
-    add_batch({items.begin(), middle}, false);
-    add_batch({middle, items.end()}, false);
+    out.replaced.push_back(add_batch({items.begin(), middle}, false));
+    out.replaced.push_back(add_batch({middle, items.end()}, false));
   } else if (refused.replaced) {
+    out.settled = refused.content;
     ++out.dropped;
   } else {
     auto text
       = "the outcome cannot be recorded: " + std::string{describe(code)};
-    add_batch({{items.front().token, outcome_kind::failed, text, false}}, true);
+    out.replaced.push_back(add_batch(
+      {{items.front().token, outcome_kind::failed, text, false}}, true));
   }
 }
 

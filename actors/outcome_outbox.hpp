@@ -33,9 +33,12 @@ public:
     return batches_.size() < window;
   }
 
-  void add(std::vector<attempt_outcome> items);
+  /// Returns the batch that it made, which holds an `outcome_batch`; empty if
+  /// there are no items.
+  caf::message add(std::vector<attempt_outcome> items);
 
-  /// What to send now: each message holds an `outcome_batch`.
+  /// What to send now, of the `window` oldest: each message holds an
+  /// `outcome_batch`.
   [[nodiscard]] std::vector<caf::message> take_due(time_point now);
 
   /// All is to be sent again: there is a new manager.
@@ -47,6 +50,10 @@ public:
     std::size_t stale = 0;
     /// Outcomes that cannot be recorded at all.
     std::size_t dropped = 0;
+    /// The batch that need not be kept any more; empty if there is none.
+    caf::message settled;
+    /// What stands for it now.
+    std::vector<caf::message> replaced;
   };
 
   /// A batch that is refused for its content is split until the outcome that
@@ -81,7 +88,7 @@ private:
     bool replaced = false;
   };
 
-  void add_batch(std::vector<attempt_outcome> items, bool replaced);
+  caf::message add_batch(std::vector<attempt_outcome> items, bool replaced);
   void postpone(batch& b, time_point now);
   void split(const batch& refused, errc code, progress& out);
   [[nodiscard]] static const outcome_batch& content_of(const batch& b);

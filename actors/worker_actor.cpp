@@ -133,7 +133,7 @@ void worker_state::on_leases(lease_batch& batch) {
     std::vector<attempt_outcome> released;
     for (auto& job : batch.jobs)
       released.push_back({job.token, outcome_kind::released, {}, true});
-    outbox_.add(std::move(released));
+    report(std::move(released));
   } else {
     runner_->submit(std::move(batch.jobs));
   }
@@ -144,6 +144,12 @@ void worker_state::on_ack(const outcome_ack& ack) {
   auto done = outbox_.on_ack(ack, now());
   count(options_.metrics->outcomes_acknowledged, done.acknowledged);
   count(options_.metrics->outcomes_stale, done.stale);
+  if (options_.keeper) {
+    if (done.settled)
+      options_.keeper->remove(done.settled);
+    for (auto& batch : done.replaced)
+      options_.keeper->keep(std::move(batch));
+  }
   if (done.dropped > 0)
     log(node_event::severity::error, "an outcome could not be recorded");
   pump();
@@ -179,7 +185,7 @@ void worker_state::on_tick() {
   else if (phase_ == phase::registering && now() >= retry_at_)
     register_at_manager();
   release_stalled(runner_->look());
-  pump();
+  pump(true);
   auto figures = runner_->look();
   if (phase_ == phase::serving)
     send_heartbeat(now(), figures);

@@ -5,6 +5,7 @@
 #include "actors/job_runner.hpp"
 #include "actors/messages.hpp"
 #include "actors/node_event.hpp"
+#include "actors/outbox_keeper.hpp"
 #include "actors/outcome_outbox.hpp"
 #include "actors/worker_info.hpp"
 #include "actors/worker_metrics.hpp"
@@ -25,6 +26,8 @@ struct worker_actor_options {
   /// Where the manager is now; null if it is not known at the moment. A worker
   /// that lost its manager asks again and again.
   std::function<caf::actor()> locate_manager;
+  /// Where outcomes are kept until they are acknowledged; null: in memory only.
+  std::shared_ptr<outbox_keeper> keeper;
   /// Is given the runner, whose threads may live longer than the actor.
   std::function<void(std::shared_ptr<job_runner>)> on_runner;
   event_sink log;
@@ -83,7 +86,9 @@ private:
 
   void start();
   /// Reports what has finished and asks for more.
-  void pump();
+  void pump(bool everything = false);
+  /// Has outcomes reported, and kept until they are acknowledged.
+  void report(std::vector<attempt_outcome> outcomes);
   void grant(const job_runner::figures& now);
   void send_heartbeat(time_point now, const job_runner::figures& figures);
   void release_stalled(const job_runner::figures& figures);
@@ -119,6 +124,8 @@ private:
 
   time_point next_heartbeat_{};
   time_point next_report_{};
+  /// Said that the keeper is full.
+  bool complained_ = false;
   worker_load reported_;
   std::uint64_t finished_ = 0;
   std::uint64_t failed_ = 0;

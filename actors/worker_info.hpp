@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,12 @@ struct worker_options {
   millis heartbeat{0};
   /// A result beyond this fails its job with `result_too_large`.
   std::size_t max_result_bytes = std::size_t{16} << 20;
+  /// Where outcomes are kept until the manager has them, so that they outlive
+  /// the process; empty: nowhere, which is right for a worker that dies with
+  /// its manager.
+  std::filesystem::path outbox_directory;
+  /// No more leases are taken while so many bytes of outcomes are kept.
+  std::size_t max_outbox_bytes = std::size_t{256} << 20;
   /// How long a handler that was asked to stop may go on before its thread is
   /// given up and replaced by another.
   millis stuck_after{10'000};
@@ -80,6 +87,9 @@ struct worker_counters {
   std::uint64_t outcomes_acknowledged = 0;
   /// Outcomes that came too late: the lease was another's by then.
   std::uint64_t outcomes_stale = 0;
+  /// Outcomes that the outbox keeps for the manager, and their bytes.
+  std::uint64_t outbox_outcomes = 0;
+  std::uint64_t outbox_bytes = 0;
 };
 
 } // namespace muster

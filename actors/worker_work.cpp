@@ -37,23 +37,28 @@ void worker_state::start() {
   runner_ = std::make_shared<job_runner>(std::move(opts));
   if (options_.on_runner)
     options_.on_runner(runner_);
+  if (options_.keeper)
+    for (auto& batch : options_.keeper->unacknowledged())
+      outbox_.add(std::move(batch));
   on_tick();
 }
 
-void worker_state::pump() {
+void worker_state::pump(bool everything) {
   if (!runner_)
     return;
-  while (outbox_.has_room()) {
-    auto report = runner_->collect(batch_items, batch_bytes);
-    mean_.record(report.run_time, report.ran);
-    if (report.outcomes.empty())
+  // Where the manager does not keep up, what finishes makes the next batch the
+  // larger; but what is to be kept on disk does not wait for it.
+  while (outbox_.has_room() || (everything && options_.keeper)) {
+    auto done = runner_->collect(batch_items, batch_bytes);
+    mean_.record(done.run_time, done.ran);
+    if (done.outcomes.empty())
       break;
-    for (auto& item : report.outcomes) {
+    for (auto& item : done.outcomes) {
       finished_ += item.kind == outcome_kind::succeeded;
       failed_ += item.kind == outcome_kind::failed
                  || item.kind == outcome_kind::timed_out;
     }
-    outbox_.add(std::move(report.outcomes));
+    report(std::move(done.outcomes));
   }
   if (phase_ != phase::serving)
     return;
@@ -66,10 +71,28 @@ void worker_state::pump() {
   grant(runner_->look());
 }
 
+void worker_state::report(std::vector<attempt_outcome> outcomes) {
+  auto batch = outbox_.add(std::move(outcomes));
+  if (options_.keeper && batch)
+    options_.keeper->keep(std::move(batch));
+}
+
 void worker_state::grant(const job_runner::figures& figures) {
   auto threads = options_.settings.concurrency;
   if (phase_ != phase::serving || drain_ || figures.blocked >= threads)
     return;
+  // What is done must be kept: nothing more is begun without room for that.
+  auto full = options_.keeper && options_.keeper->is_full();
+  if (full != std::exchange(complained_, full))
+    log(full ? node_event::severity::warning : node_event::severity::info,
+        full ? "the outbox is full: no new leases until the manager has taken "
+               "what is in it"
+             : "the outbox has room again");
+  if (full) {
+    if (std::exchange(credit_, 0) > 0)
+      tell(self_, manager_, grant_credit{0, true});
+    return;
+  }
   threads -= figures.blocked;
   auto target = credit_target(threads, mean_.value(figures.elapsed));
   // What is done counts only where it piles up: the threads are free already.

@@ -67,7 +67,9 @@ struct completion {
 };
 
 /// Records results. Repeating it for an attempt that is recorded already
-/// answers `ok` again and changes nothing.
+/// answers `ok` again and changes nothing. A result that comes after its lease
+/// has expired, or its worker was given up, counts as long as the job waits for
+/// its next attempt.
 struct complete_command {
   std::vector<completion> items;
 };

@@ -110,7 +110,7 @@ bool decode_record(std::string_view bytes, job_record& rec) {
     from.read(rec.finished_at);
     from.read(rec.lease_deadline);
     from.read(rec.expires_at);
-    from.read_enum(rec.ended, attempt_end::cancelled);
+    from.read_enum(rec.ended, attempt_end::lost);
     from.read(rec.finish_sequence);
     from.read(rec.worker);
     from.read(rec.progress);

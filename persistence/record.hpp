@@ -24,6 +24,8 @@ enum class attempt_end : std::uint8_t {
   /// Its lease expired.
   expired = 4,
   cancelled = 5,
+  /// Its worker was given up.
+  lost = 6,
 };
 
 struct job_record {

@@ -101,6 +101,9 @@ struct state_machine::impl {
     std::optional<job_record> job;
   };
   [[nodiscard]] token_check check_token(lease_token token, attempt_end same);
+  /// Of a lease that ended without its worker, if nobody has the job since: its
+  /// result counts all the same.
+  [[nodiscard]] std::optional<job_record> find_lost(lease_token token);
   void end_attempt(job_id id, job_record& rec, queue_entry& queue,
                    attempt_end how);
   /// After a failed attempt: back-off, dead, or cancelled by its ttl.

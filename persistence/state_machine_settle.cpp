@@ -30,6 +30,16 @@ state_machine::impl::check_token(lease_token token, attempt_end same) {
   return result;
 }
 
+std::optional<job_record> state_machine::impl::find_lost(lease_token token) {
+  auto rec = find_job(token.id);
+  if (!rec || rec->attempt != token.attempt
+      || (rec->state != job_state::ready && rec->state != job_state::scheduled)
+      || (rec->ended != attempt_end::expired
+          && rec->ended != attempt_end::lost))
+    return std::nullopt;
+  return rec;
+}
+
 void state_machine::impl::end_attempt(job_id id, job_record& rec,
                                       queue_entry& queue, attempt_end how) {
   leave_state(id, rec, queue);
@@ -54,6 +64,8 @@ void state_machine::impl::cancel_expired(job_id id, job_record& rec,
 
 settled_lease state_machine::impl::settle(const completion& item) {
   auto check = check_token(item.token, attempt_end::succeeded);
+  if (!check.job && check.status == settle_status::stale)
+    check.job = find_lost(item.token);
   if (!check.job)
     return {check.status, {}};
   auto& rec = *check.job;
@@ -70,12 +82,14 @@ settled_lease state_machine::impl::settle(const completion& item) {
 // -- fail ---------------------------------------------------------------------
 
 settled_lease state_machine::impl::settle(const failure& item) {
-  auto check = check_token(item.token, attempt_end::failed);
+  auto how
+    = item.kind == failure_kind::lost ? attempt_end::lost : attempt_end::failed;
+  auto check = check_token(item.token, how);
   if (!check.job)
     return {check.status, {}};
   auto& rec = *check.job;
   auto& queue = queue_by_id(rec.queue);
-  end_attempt(item.token.id, rec, queue, attempt_end::failed);
+  end_attempt(item.token.id, rec, queue, how);
   after_failure(item.token.id, rec, queue, item.kind, item.error, item.retry);
   return {};
 }

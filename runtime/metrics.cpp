@@ -213,6 +213,11 @@ void render_worker(writer& to, const node_figures& figures) {
   to.one("muster_worker_stale_outcomes_total", "counter",
          "Outcomes that came after the lease had ended.",
          figures.worker.outcomes_stale);
+  to.one("muster_worker_outbox_outcomes", "gauge",
+         "Outcomes that a worker on another node keeps for its manager.",
+         figures.worker.outbox_outcomes);
+  to.one("muster_worker_outbox_bytes", "gauge", "Their size.",
+         figures.worker.outbox_bytes);
 }
 
 void render_process(writer& to, const node_figures& figures) {

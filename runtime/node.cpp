@@ -111,6 +111,8 @@ struct node::impl {
     options.worker_settings = settings.worker_settings;
     options.worker_settings.name = facts.name;
     options.worker_settings.incarnation = facts.incarnation;
+    if (!settings.manager)
+      options.worker_settings.outbox_directory = settings.data_dir;
     options.handlers = std::move(handlers);
     options.cluster = cluster();
     options.log = [this](const node_event& event) { tell(event); };

@@ -329,6 +329,7 @@ expected<void> node_config::read_sizes(node_settings& to) const {
     {"max-result", &raw_.max_result, &to.http.max_result},
     {"max-batch-body", &raw_.max_batch_body, &to.http.max_batch_body},
     {"max-bodies", &raw_.max_bodies, &to.http.max_bodies},
+    {"max-outbox", &raw_.max_outbox, &to.worker_settings.max_outbox_bytes},
   };
   for (auto& each : entries) {
     auto value = parse_size(each.name, *each.text);

@@ -97,6 +97,7 @@ private:
     std::string max_result = "16MiB";
     std::string max_batch_body = "32MiB";
     std::string max_bodies = "512MiB";
+    std::string max_outbox = "256MiB";
     std::uint32_t http_threads = 1;
     std::uint32_t max_connections = 10'000;
   };

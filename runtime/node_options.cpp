@@ -46,6 +46,7 @@ node_config::node_config() {
     .add(raw_.max_result, "max-result", "largest result")
     .add(raw_.max_batch_body, "max-batch-body", "largest batch")
     .add(raw_.max_bodies, "max-bodies", "all requests' bodies together")
+    .add(raw_.max_outbox, "max-outbox", "outcomes that a worker keeps")
     .add(raw_.http_threads, "http-threads", "threads that serve HTTP")
     .add(raw_.max_connections, "max-connections", "HTTP connections at once");
 }
@@ -91,6 +92,8 @@ Starts a node. The same names work in the file given by --config-file=FILE
   --max-result=16MiB          largest result of a job
   --max-batch-body=32MiB      largest batch of jobs
   --max-bodies=512MiB         bodies of all requests together
+  --max-outbox=256MiB         outcomes that a worker on another node keeps
+                              while it cannot reach its manager
   --http-threads=1            threads that serve HTTP
   --max-connections=10000     HTTP connections at once
 

@@ -1,5 +1,7 @@
 #include "test/persistence/machine_fixture.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 // The life of a job, one step at a time.
 
 using namespace muster;
@@ -136,10 +138,50 @@ TEST_CASE_METHOD(machine_fixture, "a lease whose time is over stays good until "
     CHECK(complete(token) == settle_status::ok);
     CHECK(tick().leases_expired == 0);
   }
-  SECTION("completed after the tick") {
+  SECTION("failed after the tick") {
     CHECK(tick().leases_expired == 1);
-    CHECK(complete(token) == settle_status::stale);
     CHECK(fail(token, failure_kind::lost) == settle_status::stale);
+    CHECK(extend(token, millis{5}).status == settle_status::stale);
+    CHECK(release(token) == settle_status::stale);
+  }
+}
+
+TEST_CASE_METHOD(machine_fixture, "the result of a lost attempt counts until "
+                                  "the next one begins") {
+  auto id = enqueue("q", {.max_attempts = 2});
+  auto token = lease("q");
+  if (GENERATE(true, false)) {
+    INFO("of an expired lease");
+    now += millis{60'000};
+    CHECK(tick().leases_expired == 1);
+  } else {
+    INFO("of a worker that was given up");
+    CHECK(fail(token, failure_kind::lost) == settle_status::ok);
+    CHECK(fail(token, failure_kind::lost) == settle_status::ok);
+    CHECK(job(id).failures == 1);
+  }
+  CHECK(state(id) == job_state::ready);
+  SECTION("in time") {
+    CHECK(complete(token, "late") == settle_status::ok);
+    CHECK(state(id) == job_state::succeeded);
+    CHECK(machine->view()->result(id) == "late");
+    CHECK(queue("q").count(job_state::ready) == 0);
+    CHECK(queue("q").succeeded_total == 1);
+    CHECK(lease_many("q", 1).empty());
+    CHECK(complete(token) == settle_status::ok);
+    CHECK(queue("q").succeeded_total == 1);
+  }
+  SECTION("too late") {
+    auto next = lease("q");
+    CHECK(complete(token, "late") == settle_status::stale);
+    CHECK(complete(next, "right") == settle_status::ok);
+    CHECK(machine->view()->result(id) == "right");
+  }
+  SECTION("but not of a dead job") {
+    auto last = lease("q");
+    CHECK(fail(last, failure_kind::lost) == settle_status::ok);
+    CHECK(state(id) == job_state::dead);
+    CHECK(complete(last) == settle_status::stale);
   }
 }
 

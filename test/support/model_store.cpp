@@ -153,7 +153,19 @@ outcome model_store::on(const complete_command& cmd) {
   settle_outcome result;
   for (auto& item : cmd.items) {
     job* j = nullptr;
-    result.items.push_back({check(item.token, "succeeded", j), {}});
+    auto status = check(item.token, "succeeded", j);
+    if (auto pos = jobs.find(item.token.id);
+        status == settle_status::stale && pos != jobs.end()) {
+      auto& late = pos->second;
+      auto waits
+        = late.state == job_state::ready || late.state == job_state::scheduled;
+      auto was_lost = late.ended == "expired" || late.ended == "lost";
+      if (late.attempt == item.token.attempt && waits && was_lost) {
+        j = &late;
+        status = settle_status::ok;
+      }
+    }
+    result.items.push_back({status, {}});
     if (j != nullptr) {
       j->result = item.result;
       j->ended = "succeeded";
@@ -167,9 +179,10 @@ outcome model_store::on(const fail_command& cmd) {
   settle_outcome result;
   for (auto& item : cmd.items) {
     job* j = nullptr;
-    result.items.push_back({check(item.token, "failed", j), {}});
+    auto how = item.kind == failure_kind::lost ? "lost" : "failed";
+    result.items.push_back({check(item.token, how, j), {}});
     if (j != nullptr) {
-      j->ended = "failed";
+      j->ended = how;
       fail(item.token.id, *j, item.kind, item.retry);
     }
   }

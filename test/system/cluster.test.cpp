@@ -150,6 +150,55 @@ TEST_CASE("a job goes on while its manager is killed and comes back at another "
   CHECK(info.at("failures") == 0);
 }
 
+TEST_CASE(
+  "what a worker finished while its manager was away is recorded, though "
+  "the worker was killed meanwhile") {
+  temp_dir home;
+  temp_dir worker_home;
+  auto manager = start_manager(home);
+  auto worker = start_worker(worker_home, "done", address_of(*manager));
+  REQUIRE(eventually([&] { return has_worker(*manager, "done"); }));
+  auto id = manager->enqueue("sleep", "1s");
+  REQUIRE(
+    eventually([&] { return job(*manager, id).at("state") == "leased"; }));
+  manager->kill();
+  // It finishes and has nobody to tell.
+  auto kept = [&] {
+    auto metrics = worker->client().get("/metrics");
+    return metrics
+           && metrics->body.find("\nmuster_worker_outbox_outcomes 1\n")
+                != std::string::npos;
+  };
+  REQUIRE(eventually(kept));
+  worker->kill();
+  manager = start_manager(home);
+  worker = start_worker(worker_home, "done", address_of(*manager));
+  REQUIRE(eventually([&] { return manager->state_of(id) == "succeeded"; }));
+  auto info = job(*manager, id);
+  CHECK(info.at("attempt") == 1);
+  CHECK(info.at("failures") == 0);
+  CHECK(eventually([&] {
+    return worker->client()
+             .get("/metrics")
+             ->body.find("\nmuster_worker_outbox_outcomes 0\n")
+           != std::string::npos;
+  }));
+}
+
+TEST_CASE("a data directory is a worker's or a manager's, one at a time") {
+  temp_dir home;
+  temp_dir worker_home;
+  auto manager = start_manager(home);
+  auto worker = start_worker(worker_home, "first", address_of(*manager));
+  auto refused
+    = run_program(worker_home.path(),
+                  {"node", "--roles=worker", "--join=" + address_of(*manager),
+                   "--http-port=0", "--node-port=0"});
+  CHECK(refused.status == exit_status{false, 1});
+  CHECK(refused.errors.find("another process uses the data directory")
+        != std::string::npos);
+}
+
 TEST_CASE("a silent worker is given up after the node's time-out, and comes "
           "back when it wakes") {
   temp_dir home;
