@@ -92,10 +92,15 @@ public:
     // nop
   }
   ~body_share() {
-    state_.body_bytes.fetch_sub(held_, std::memory_order_relaxed);
+    release();
   }
   body_share(const body_share&) = delete;
   body_share& operator=(const body_share&) = delete;
+
+  void release() noexcept {
+    state_.body_bytes.fetch_sub(std::exchange(held_, 0),
+                                std::memory_order_relaxed);
+  }
 
   /// The body has grown; false if there is no room for it.
   [[nodiscard]] bool grow_to(std::size_t size) {
@@ -222,8 +227,11 @@ asio::awaitable<bool> http_connection::serve_one() {
   p.body_limit(request.limit);
   co_await invite_body(p);
   body_share share{*home_.state};
-  if (auto ec = co_await read_body(p, share))
+  if (auto ec = co_await read_body(p, share)) {
+    p.get().body() = std::string{};
+    share.release();
     co_return co_await refuse(ec);
+  }
   auto begun = clock::now();
   enter(phase::handling);
   auto slot = std::make_shared<reply_slot>(home_.box);
