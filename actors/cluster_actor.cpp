@@ -12,7 +12,7 @@ namespace {
 
 /// Between two looks at what is due.
 constexpr millis min_pause{50};
-constexpr millis max_pause{1'000};
+constexpr millis max_pause{2'000};
 /// A manager that is not there is asked for again so soon.
 constexpr millis impatience{100};
 constexpr millis answer_limit{5'000};
@@ -213,6 +213,10 @@ caf::message cluster_state::on_hello(const hello_parts& parts) {
     complain("node " + who + " is refused: " + *reason);
     return encode_refusal(*reason);
   }
+  // The answer tells what our own hello would.
+  if (auto& p = peers_[who];
+      p.facts.manager || !p.facts.hello.identity.node.roles.manager)
+    p.next_hello = next_hello();
   publish();
   return hello_for(who);
 }
@@ -241,7 +245,7 @@ std::optional<std::string> cluster_state::admit(received_hello& from) {
     past.since = past.last_heard;
     pos = peers_.try_emplace(who).first;
     pos->second.since = past.last_heard;
-    pos->second.next_hello = now() + options_.hello_interval;
+    pos->second.next_hello = next_hello();
     watch(self_, from.gate);
     log(node_event::severity::info, "node " + who + " is connected");
   }
@@ -258,6 +262,7 @@ std::optional<std::string> cluster_state::admit(received_hello& from) {
       book_.learn(told, now());
   choose_manager();
   remember_if_changed();
+  schedule_tick();
   return std::nullopt;
 }
 
@@ -269,8 +274,7 @@ void cluster_state::say_hello(const std::string& who, peer& p) {
     if (pos == peers_.end())
       return;
     pos->second.asked = false;
-    pos->second.next_hello
-      = now() + (again_soon ? impatience : options_.hello_interval);
+    pos->second.next_hello = again_soon ? now() + impatience : next_hello();
     schedule_tick();
   };
   ask(
@@ -346,6 +350,7 @@ void cluster_state::choose_manager() {
 // -- time ---------------------------------------------------------------------
 
 void cluster_state::on_tick() {
+  tick_at_ = time_point::max();
   for (auto& at : book_.take_due(now()))
     seek(at);
   for (auto& [who, p] : peers_)
@@ -360,10 +365,22 @@ void cluster_state::schedule_tick() {
   for (auto& item : peers_)
     if (!item.second.asked)
       next = std::min(next, item.second.next_hello);
-  auto pause = max_pause;
-  if (next < now() + max_pause)
-    pause = std::max(min_pause, std::chrono::ceil<millis>(next - now()));
-  tell_self_later(self_, pause, clock_tick{++last_tick_});
+  next = std::clamp(next, now() + min_pause, now() + max_pause);
+  // One that comes too early does no harm; one that is replaced comes all the
+  // same, and wakes the node for nothing.
+  if (tick_at_ <= next)
+    return;
+  tick_at_ = next;
+  tell_self_later(self_, std::chrono::ceil<millis>(next - now()),
+                  clock_tick{++last_tick_});
+}
+
+// Not the same for both sides of a connection, so that one of them comes first
+// and spares the other the trouble.
+cluster_state::time_point cluster_state::next_hello() {
+  auto spread = options_.hello_interval / 2;
+  return now() + options_.hello_interval
+         + std::chrono::floor<millis>(chance() * spread);
 }
 
 caf::message cluster_state::hello_for(const std::string& who) const {

@@ -33,7 +33,8 @@ struct cluster_options {
   std::function<caf::actor()> own_manager;
   std::shared_ptr<cluster_board> board;
   event_sink log;
-  /// How often connected nodes tell of themselves.
+  /// How often connected nodes tell of themselves: after this, or up to half as
+  /// much again.
   millis hello_interval{2'000};
   /// How long a connection may take to come up.
   millis connect_limit{2'000};
@@ -105,8 +106,10 @@ private:
   void choose_manager();
 
   void on_tick();
-  /// At the next time at which there is something to do; replaces the last one.
+  /// At the next time at which there is something to do, unless one comes
+  /// before.
   void schedule_tick();
+  [[nodiscard]] time_point next_hello();
   [[nodiscard]] caf::message hello_for(const std::string& who) const;
   void publish();
   void remember_if_changed();
@@ -124,7 +127,8 @@ private:
   std::map<std::string, time_point> complaints_;
   std::vector<known_node> remembered_;
   std::string manager_;
-  /// An earlier tick has been replaced.
+  /// When the tick that counts is due; others have been replaced by it.
+  time_point tick_at_ = time_point::max();
   std::uint64_t last_tick_ = 0;
   std::minstd_rand random_;
 };

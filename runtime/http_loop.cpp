@@ -7,6 +7,9 @@ namespace muster {
 namespace {
 
 constexpr auto sample_interval = std::chrono::seconds{1};
+/// Between sweeps of a loop without connections: waking costs what an idle node
+/// costs.
+constexpr auto idle_interval = std::chrono::seconds{1};
 constexpr std::size_t sampled_queues = 1'000;
 
 } // namespace
@@ -29,11 +32,25 @@ void http_loop::start() {
 }
 
 void http_loop::adopt(boost::asio::ip::tcp::socket socket) {
+  wake();
   auto conn = std::make_shared<http_connection>(*this, std::move(socket));
   connections.insert(conn.get());
   boost::asio::co_spawn(
     io, [conn]() -> boost::asio::awaitable<void> { return conn->run(); },
     boost::asio::detached);
+}
+
+void http_loop::wake() {
+  if (!asleep_)
+    return;
+  now = clock::now();
+  date = format_http_date(wall_clock());
+  schedule_sweep(false);
+}
+
+// The first loop looks after the waits of all connections.
+bool http_loop::is_idle() const {
+  return connections.empty() && (!first_ || state->metrics.connections == 0);
 }
 
 void http_loop::close_idle_connections() {
@@ -66,7 +83,16 @@ void http_loop::sweep() {
       sample_rates();
     }
   }
-  sweep_timer_.expires_after(http_sweep_interval);
+  schedule_sweep(is_idle());
+}
+
+void http_loop::schedule_sweep(bool far_off) {
+  asleep_ = far_off;
+  // Takes the place of one that is under way.
+  if (far_off)
+    sweep_timer_.expires_after(idle_interval);
+  else
+    sweep_timer_.expires_after(http_sweep_interval);
   sweep_timer_.async_wait([this](boost::system::error_code ec) {
     if (!ec)
       sweep();

@@ -20,7 +20,8 @@ namespace muster {
 
 class http_connection;
 
-/// How often time-outs are looked at; also how exact `http_loop::now` is.
+/// How often time-outs are looked at while there are connections; also how
+/// exact `http_loop::now` is.
 inline constexpr auto http_sweep_interval = std::chrono::milliseconds{100};
 
 /// One thread that serves connections, with what they share. Everything but
@@ -38,6 +39,9 @@ public:
 
   /// Serves a connection until it ends.
   void adopt(boost::asio::ip::tcp::socket socket);
+
+  /// A connection is about to come: time is looked at often again.
+  void wake();
 
   void close_idle_connections();
 
@@ -57,10 +61,14 @@ public:
 
 private:
   void sweep();
+  void schedule_sweep(bool far_off);
+  [[nodiscard]] bool is_idle() const;
   void sample_rates();
 
   bool first_;
   boost::asio::steady_timer sweep_timer_;
+  /// The next sweep is far off.
+  bool asleep_ = false;
   clock::time_point next_sample_;
   std::thread thread_;
 };

@@ -121,6 +121,7 @@ struct http_server::impl {
       turn_away(std::move(socket));
       return;
     }
+    front().wake();
     auto& target = *loops[next_loop++ % loops.size()];
     if (&target == &front()) {
       target.adopt(std::move(socket));

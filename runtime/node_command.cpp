@@ -10,7 +10,7 @@ namespace muster {
 
 namespace {
 
-constexpr millis failure_look{200};
+constexpr millis failure_look{1'000};
 
 /// Waits for a signal or the node's failure, which it returns.
 std::optional<error> wait_for_end(signal_watch& signals, const node& self) {
