@@ -44,8 +44,13 @@ expected<void> prepare(bench_stage& stage, std::uint64_t jobs,
 // -- drain --------------------------------------------------------------------
 
 expected<void> bench_session::drain() {
-  if (auto done = drain_inside(); !done)
+  auto stage = open_stage(
+    fmt::format("drain, {} jobs, own workers", sizes_.drain_jobs), true);
+  if (!stage)
+    return failed(stage.error());
+  if (auto done = drain_inside({"drain", "own workers, echo"}, **stage); !done)
     return done;
+  stage->reset();
   if (target_) {
     on_progress_("not measured: outside workers, since the node's own may take "
                  "their jobs");
@@ -54,20 +59,16 @@ expected<void> bench_session::drain() {
   return drain_outside();
 }
 
-expected<void> bench_session::drain_inside() {
+expected<void> bench_session::drain_inside(const row_name& name,
+                                           bench_stage& at) {
   auto jobs = sizes_.drain_jobs;
-  auto stage
-    = open_stage(fmt::format("drain, {} jobs, own workers", jobs), true);
-  if (!stage)
-    return failed(stage.error());
-  auto& at = **stage;
   if (auto ready = prepare(at, jobs, sizes_.payload); !ready)
     return ready;
   auto row = at.drain_inside(jobs);
   if (!row)
     return failed(row.error());
-  row->scenario = "drain";
-  row->variant = "own workers, echo";
+  row->scenario = name.scenario;
+  row->variant = name.variant;
   row->missing = jobs - std::min(jobs, row->jobs);
   on_row_(*row);
   return {};

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 
@@ -39,8 +40,9 @@ bench_session::open_stage(const std::string& purpose, bool inside) {
     auto queue = fmt::format("bench-{}-{}", ::getpid(), number);
     return std::make_unique<bench_stage>(*target_, queue);
   }
-  return bench_stage::start(where_, number,
-                            inside ? bench_stage::inside_queue : "bench");
+  return bench_stage::start(
+    where_, number, inside ? bench_stage::inside_queue : "bench",
+    {std::string{"--queues="} + bench_stage::inside_queue});
 }
 
 // -- disk and journal ---------------------------------------------------------
@@ -123,31 +125,42 @@ expected<void> bench_session::batch() {
 
 expected<void> bench_session::end_to_end() {
   auto connections = sizes_.end_to_end_connections;
-  if (auto done = round_trips("wait for each result", 0); !done)
-    return done;
-  if (auto done = round_trips(fmt::format("{} jobs/s", sizes_.paced_rate),
-                              sizes_.paced_rate);
-      !done)
-    return done;
-  if (auto done = through("one job a request", 1, connections); !done)
-    return done;
-  return through(fmt::format("batches of {}", sizes_.batch), sizes_.batch, 4);
+  auto paced = fmt::format("{} jobs/s", sizes_.paced_rate);
+  for (auto& [variant, rate] :
+       {std::pair{std::string{"wait for each result"}, 0.0},
+        std::pair{paced, sizes_.paced_rate}}) {
+    auto stage = open_stage("end to end, " + variant, true);
+    if (!stage)
+      return failed(stage.error());
+    if (auto done = round_trips({"e2e", variant}, **stage, connections, rate);
+        !done)
+      return done;
+  }
+  auto batches = fmt::format("batches of {}", sizes_.batch);
+  for (auto& [variant, batch, over] :
+       {std::tuple{std::string{"one job a request"}, std::size_t{1},
+                   connections},
+        std::tuple{batches, sizes_.batch,
+                   sizes_.end_to_end_batch_connections}}) {
+    auto stage = open_stage("end to end, " + variant, true);
+    if (!stage)
+      return failed(stage.error());
+    if (auto done = through({"e2e", variant}, **stage, batch, over); !done)
+      return done;
+  }
+  return {};
 }
 
-expected<void> bench_session::round_trips(const std::string& variant,
+expected<void> bench_session::round_trips(const row_name& name, bench_stage& at,
+                                          std::size_t connections,
                                           double rate) {
-  auto connections = sizes_.end_to_end_connections;
-  auto stage = open_stage("end to end, " + variant, true);
-  if (!stage)
-    return failed(stage.error());
-  auto& at = **stage;
   round_trip_source source{{at.queue().queue(), echo, sizes_.payload, rate},
                            connections};
   auto row = at.run(source, connections, sizes_.warm_up, sizes_.window);
   if (!row)
     return failed(row.error());
-  row->scenario = "e2e";
-  row->variant = variant;
+  row->scenario = name.scenario;
+  row->variant = name.variant;
   row->jobs = source.latencies().count();
   row->latency = source.latencies().summary();
   auto acknowledged = source.acknowledgements().summary();
@@ -162,13 +175,9 @@ expected<void> bench_session::round_trips(const std::string& variant,
 
 // Jobs go in as fast as they can, and are worked on meanwhile; over when the
 // last one is done. Latencies are of all jobs and hold the time in the queue.
-expected<void> bench_session::through(const std::string& variant,
+expected<void> bench_session::through(const row_name& name, bench_stage& at,
                                       std::size_t batch,
                                       std::size_t connections) {
-  auto stage = open_stage("end to end, " + variant, true);
-  if (!stage)
-    return failed(stage.error());
-  auto& at = **stage;
   enqueue_options what;
   what.queue = at.queue().queue();
   what.handler = echo;
@@ -190,8 +199,8 @@ expected<void> bench_session::through(const std::string& variant,
   auto finished = at.read_finished(done->in(job_state::succeeded));
   if (!finished)
     return failed(finished.error());
-  row->scenario = "e2e";
-  row->variant = variant;
+  row->scenario = name.scenario;
+  row->variant = name.variant;
   row->jobs = finished->succeeded;
   row->seconds = std::chrono::duration<double>{finished->last_finished
                                                - finished->first_enqueued}

@@ -16,6 +16,8 @@
 
 namespace muster {
 
+class bench_cluster;
+
 /// How much `muster bench` does of everything.
 struct bench_sizes {
   millis warm_up{700};
@@ -27,6 +29,7 @@ struct bench_sizes {
   std::size_t outside_workers = 16;
   std::size_t outside_batch = 100;
   std::size_t end_to_end_connections = 64;
+  std::size_t end_to_end_batch_connections = 4;
   std::uint64_t end_to_end_batch_jobs = 200'000;
   double paced_rate = 1'000;
   std::size_t payload = 256;
@@ -34,6 +37,12 @@ struct bench_sizes {
   std::uint64_t deep_jobs = 5'000'000;
   std::uint64_t shallow_jobs = 10'000;
   std::size_t drain_rounds = 10;
+  /// Of the cluster that has nothing to do.
+  std::size_t idle_workers = 10;
+  millis idle_settle{3'000};
+  millis idle_window{10'000};
+  /// How often a worker is killed.
+  std::size_t kill_rounds = 50;
 };
 
 /// Runs scenarios and hands out rows as they are measured. A scenario of a
@@ -59,8 +68,16 @@ public:
   [[nodiscard]] expected<void> end_to_end();
   /// Private nodes only.
   [[nodiscard]] expected<void> deep();
+  /// Workers in processes of their own; private nodes only.
+  [[nodiscard]] expected<void> remote();
 
 private:
+  /// What a row is called.
+  struct row_name {
+    std::string scenario;
+    std::string variant;
+  };
+
   [[nodiscard]] expected<std::unique_ptr<bench_stage>>
   open_stage(const std::string& purpose, bool inside);
 
@@ -68,11 +85,14 @@ private:
                                            const std::string& variant,
                                            enqueue_options what,
                                            std::size_t connections);
-  [[nodiscard]] expected<void> drain_inside();
+  [[nodiscard]] expected<void> drain_inside(const row_name& name,
+                                            bench_stage& stage);
   [[nodiscard]] expected<void> drain_outside();
-  [[nodiscard]] expected<void> round_trips(const std::string& variant,
+  [[nodiscard]] expected<void> round_trips(const row_name& name,
+                                           bench_stage& stage,
+                                           std::size_t connections,
                                            double rate);
-  [[nodiscard]] expected<void> through(const std::string& variant,
+  [[nodiscard]] expected<void> through(const row_name& name, bench_stage& stage,
                                        std::size_t batch,
                                        std::size_t connections);
   [[nodiscard]] expected<double> drain_shallow();
@@ -81,6 +101,17 @@ private:
   drain_in_rounds(bench_stage& stage,
                   const std::function<expected<void>()>& before);
   [[nodiscard]] expected<void> start_deep(bench_stage& stage, bool crash);
+
+  [[nodiscard]] expected<std::unique_ptr<bench_cluster>>
+  open_cluster(const std::string& purpose, std::size_t workers,
+               std::vector<std::string> settings = {});
+  [[nodiscard]] expected<void> remote_alone();
+  [[nodiscard]] expected<void> remote_through();
+  [[nodiscard]] expected<void> remote_drain();
+  [[nodiscard]] expected<void> remote_idle();
+  [[nodiscard]] expected<void> remote_kills();
+  [[nodiscard]] expected<void> kill_one(bench_cluster& cluster, bench_row& row,
+                                        latency_record& latencies);
 
   bench_sizes sizes_;
   scratch& where_;

@@ -27,18 +27,21 @@ double seconds_between(timestamp from, timestamp to) {
 
 bench_stage::bench_stage(const bench_target& target, std::string queue)
   : target_(target) {
+  if (target_.pid > 0)
+    measured_ = {target_.pid};
   queue_.emplace(target.host, target.port, std::move(queue));
 }
 
 expected<std::unique_ptr<bench_stage>>
-bench_stage::start(scratch& where, unsigned number, std::string queue) {
+bench_stage::start(scratch& where, unsigned number, std::string queue,
+                   std::vector<std::string> settings) {
   std::unique_ptr<bench_stage> result{new bench_stage};
   result->where_ = &where;
   result->name_ = "node-" + std::to_string(number);
   result->queue_.emplace("", 0, std::move(queue));
   // What earlier rows have written is none of this one's business.
   ::sync();
-  auto launched = result->launch({std::string{"--queues="} + inside_queue});
+  auto launched = result->launch(std::move(settings));
   if (!launched)
     return tl::unexpected<error>{launched.error()};
   return result;
@@ -64,6 +67,7 @@ expected<void> bench_stage::launch(std::vector<std::string> settings) {
     return tl::unexpected<error>{started.error()};
   node_.emplace(std::move(*started));
   target_ = {node_->host(), node_->port(), node_->pid()};
+  measured_ = {target_.pid};
   queue_.emplace(target_.host, target_.port, queue_->queue());
   return {};
 }
@@ -77,7 +81,7 @@ expected<bench_row> bench_stage::run(load_source& source,
   options.connections = connections;
   options.warm_up = warm_up;
   options.window = window;
-  options.server = target_.pid;
+  options.servers = measured_;
   auto report = run_load(options, source);
   if (!report)
     return tl::unexpected<error>{report.error()};
@@ -167,7 +171,7 @@ expected<bench_row> bench_stage::drain_inside(std::uint64_t jobs) {
   if (!before)
     return tl::unexpected<error>{before.error()};
   auto goal = before->in(job_state::succeeded) + jobs;
-  auto cpu = cpu_time(target_.pid);
+  auto cpu = cpu_time(measured_);
   if (auto resumed = queue_->pause(false); !resumed)
     return tl::unexpected<error>{resumed.error()};
   auto drained = queue_->wait_until(long_time, [goal](const auto& depth) {
@@ -175,7 +179,7 @@ expected<bench_row> bench_stage::drain_inside(std::uint64_t jobs) {
   });
   if (!drained)
     return tl::unexpected<error>{drained.error()};
-  auto cpu_after = cpu_time(target_.pid);
+  auto cpu_after = cpu_time(measured_);
   if (auto paused = queue_->pause(true); !paused)
     return tl::unexpected<error>{paused.error()};
   auto quiet = queue_->wait_until(long_time, [](const auto& depth) {
@@ -191,7 +195,7 @@ expected<bench_row> bench_stage::drain_inside(std::uint64_t jobs) {
   row.jobs = finished->succeeded;
   row.seconds
     = seconds_between(finished->first_started, finished->last_finished);
-  if (target_.pid > 0 && cpu && cpu_after)
+  if (cpu && cpu_after)
     row.server_cpu = std::chrono::duration<double>{*cpu_after - *cpu}.count();
   return row;
 }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <sys/types.h>
+#include <utility>
 #include <vector>
 
 namespace muster {
@@ -46,9 +47,11 @@ public:
   /// On a node of somebody else.
   bench_stage(const bench_target& target, std::string queue);
 
-  /// On a private node, started for it. `number` tells stages apart.
+  /// On a private node, started for it with these settings. `number` tells
+  /// stages apart.
   [[nodiscard]] static expected<std::unique_ptr<bench_stage>>
-  start(scratch& where, unsigned number, std::string queue);
+  start(scratch& where, unsigned number, std::string queue,
+        std::vector<std::string> settings);
 
   ~bench_stage();
   bench_stage(const bench_stage&) = delete;
@@ -63,6 +66,16 @@ public:
 
   [[nodiscard]] const bench_target& target() const noexcept {
     return target_;
+  }
+
+  /// Where other nodes find a private node.
+  [[nodiscard]] const endpoint& node_address() const noexcept {
+    return node_->node_address();
+  }
+
+  /// CPU time is what all of these use together from now on.
+  void measure(std::vector<pid_t> pids) {
+    measured_ = std::move(pids);
   }
 
   /// Runs a load against it, and begins a row with what the load client says.
@@ -101,6 +114,7 @@ private:
   [[nodiscard]] expected<void> launch(std::vector<std::string> settings);
 
   bench_target target_;
+  std::vector<pid_t> measured_;
   scratch* where_ = nullptr;
   std::string name_;
   std::optional<private_node> node_;

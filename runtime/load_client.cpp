@@ -127,9 +127,8 @@ private:
     reading result;
     result.at = load_clock::now();
     result.client = cpu_time(::getpid()).value_or(std::chrono::nanoseconds{});
-    if (options_.server > 0)
-      result.server
-        = cpu_time(options_.server).value_or(std::chrono::nanoseconds{});
+    result.server
+      = cpu_time(options_.servers).value_or(std::chrono::nanoseconds{});
     return result;
   }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <vector>
 
 namespace muster {
 
@@ -64,8 +65,8 @@ struct load_options {
   /// waited for, unmeasured, at most `linger`.
   millis window{1'000};
   millis linger{10'000};
-  /// The process to take CPU time from; 0 is none.
-  pid_t server = 0;
+  /// The processes to take CPU time from.
+  std::vector<pid_t> servers;
 };
 
 struct load_report {

@@ -49,6 +49,16 @@ std::string end_of(const fs::path& file) {
   return text;
 }
 
+/// From the line that a node prints when it is ready.
+expected<endpoint> read_address(std::string_view line, std::string_view name) {
+  auto at = line.find(name);
+  if (at == std::string_view::npos)
+    return fail_with(errc::malformed,
+                     "the node tells no address: " + std::string{line});
+  line.remove_prefix(at + name.size());
+  return parse_endpoint(line.substr(0, line.find(' ')));
+}
+
 } // namespace
 
 // -- scratch ------------------------------------------------------------------
@@ -138,16 +148,16 @@ expected<private_node> private_node::start(scratch& where,
   where.children_.push_back(result.pid());
   guard.unlock();
   auto line = result.process_.read_line(options.ready_limit);
-  auto at = line ? line->find(" http=") : std::string::npos;
-  if (at == std::string::npos)
+  if (!line)
     return fail_with(errc::unavailable,
                      "the node did not get ready: " + end_of(how.errors));
-  auto text = line->substr(at + 6);
-  auto address = parse_endpoint(text.substr(0, text.find(' ')));
-  if (!address)
-    return tl::unexpected<error>{address.error()};
-  result.host_ = address->host;
-  result.port_ = address->port;
+  auto http = read_address(*line, " http=");
+  auto node = read_address(*line, " node=");
+  if (!http || !node)
+    return tl::unexpected<error>{(http ? node : http).error()};
+  result.host_ = http->host;
+  result.port_ = http->port;
+  result.node_address_ = *node;
   return result;
 }
 

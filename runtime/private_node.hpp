@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/endpoint.hpp"
 #include "persistence/expected.hpp"
 #include "runtime/process.hpp"
 
@@ -76,6 +77,10 @@ public:
   [[nodiscard]] std::uint16_t port() const noexcept {
     return port_;
   }
+  /// Where other nodes find it.
+  [[nodiscard]] const endpoint& node_address() const noexcept {
+    return node_address_;
+  }
   [[nodiscard]] pid_t pid() const noexcept {
     return process_.pid();
   }
@@ -95,6 +100,7 @@ private:
   process process_;
   std::string host_;
   std::uint16_t port_ = 0;
+  endpoint node_address_;
 };
 
 } // namespace muster

@@ -137,6 +137,49 @@ expected<std::optional<std::string>> queue_client::lease(millis wait) {
   return leases[0].value("token", "");
 }
 
+expected<std::string> queue_client::enqueue(std::string_view handler,
+                                            std::string_view payload) {
+  auto body = json_of(
+    http_.post(path_ + "/jobs?handler=" + std::string{handler}, payload));
+  if (!body)
+    return tl::unexpected<error>{body.error()};
+  return body->value("id", "");
+}
+
+expected<job_facts> queue_client::job(std::string_view id) {
+  auto body = json_of(http_.get("/v1/jobs/" + std::string{id}));
+  if (!body)
+    return tl::unexpected<error>{body.error()};
+  job_facts result;
+  auto state = body->value("state", "");
+  for (std::size_t i = 0; i < job_state_count; ++i)
+    if (to_string(job_state(i)) == state)
+      result.state = job_state(i);
+  result.attempt = body->value("attempt", 0U);
+  if (auto worker = body->find("worker");
+      worker != body->end() && worker->is_string())
+    result.worker = worker->get<std::string>();
+  result.finished_at = time_of(*body, "finished_at");
+  return result;
+}
+
+expected<void> queue_client::wait_for_result(std::string_view id,
+                                             millis limit) {
+  auto until = std::chrono::steady_clock::now() + limit;
+  while (true) {
+    auto reply = http_.get("/v1/jobs/" + std::string{id} + "/result?wait=10s");
+    if (!reply)
+      return tl::unexpected<error>{reply.error()};
+    if (reply->status == 200)
+      return {};
+    if (reply->status != 202)
+      return fail_with(errc::handler_failed, to_error(*reply).message);
+    if (std::chrono::steady_clock::now() >= until)
+      return fail_with(errc::timed_out,
+                       "job " + std::string{id} + " has no result in time");
+  }
+}
+
 expected<void> queue_client::purge(job_state state) {
   auto reply = json_of(http_.send(
     "DELETE", path_ + "/jobs?state=" + std::string{to_string(state)}));

@@ -41,6 +41,15 @@ struct finished_page {
   std::string next;
 };
 
+/// A job as it is now.
+struct job_facts {
+  job_state state = job_state::ready;
+  std::uint32_t attempt = 0;
+  /// Whose attempt it is, or was.
+  std::string worker;
+  timestamp finished_at;
+};
+
 /// One queue of a node, over HTTP. Blocking; not thread-safe. Answers other
 /// than success are errors with what the node said.
 class queue_client {
@@ -69,6 +78,17 @@ public:
 
   /// Takes one lease; nothing if there was none within `wait`.
   [[nodiscard]] expected<std::optional<std::string>> lease(millis wait);
+
+  /// Enqueues a job and returns its id.
+  [[nodiscard]] expected<std::string> enqueue(std::string_view handler,
+                                              std::string_view payload);
+
+  [[nodiscard]] expected<job_facts> job(std::string_view id);
+
+  /// Waits until a job has succeeded. Errors: `timed_out`, and
+  /// `handler_failed` for one that ended otherwise.
+  [[nodiscard]] expected<void> wait_for_result(std::string_view id,
+                                               millis limit);
 
   /// Removes the jobs of one state.
   [[nodiscard]] expected<void> purge(job_state state);
