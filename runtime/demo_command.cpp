@@ -160,6 +160,9 @@ private:
     rate_base_ = last_count;
     while (true) {
       run_->follow();
+      if (auto reason = run_->refused())
+        return fail_with(reason->code,
+                         "the node refuses a job: " + reason->message);
       auto done = run_->finished();
       show(done);
       auto goal = static_cast<double>(run_->planned()) * fraction;

@@ -45,6 +45,12 @@ std::string target_of(const demo_job& job) {
   return std::string{"/v1/queues/"} + command_queue + "/jobs?handler=count";
 }
 
+/// Whether the same request will never be taken: too slow and too many may
+/// pass.
+bool is_final_refusal(int status) {
+  return status >= 400 && status < 500 && status != 408 && status != 429;
+}
+
 } // namespace
 
 demo_run::demo_run(options what, std::uint16_t port)
@@ -104,6 +110,8 @@ void demo_run::send_one(std::uint64_t number, const demo_job& job) {
       if (body.is_object() && body.contains(name))
         return acknowledge(body[name].get<std::string>(), job);
     }
+    if (reply && is_final_refusal(reply->status))
+      return give_up(to_error(*reply));
     // A refusal is an answer, too.
     if (!reply && reply.error().code != errc::unavailable && is_digest)
       ++unanswered_;
@@ -118,6 +126,18 @@ void demo_run::acknowledge(const std::string& id, demo_job job) {
     recovery_ = now - *killed_at_;
   acknowledged_.insert_or_assign(id, sent_job{std::move(job), std::nullopt});
   to_compute_.push_back(id);
+}
+
+void demo_run::give_up(error reason) {
+  std::lock_guard guard{mutex_};
+  if (!refused_)
+    refused_ = std::move(reason);
+  stop_ = true;
+}
+
+std::optional<error> demo_run::refused() {
+  std::lock_guard guard{mutex_};
+  return refused_;
 }
 
 void demo_run::restarted(std::uint16_t port,

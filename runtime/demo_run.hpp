@@ -88,6 +88,10 @@ public:
   /// Whether every job is acknowledged, and as many have finished.
   [[nodiscard]] bool complete();
 
+  /// What the node has against a job, if it refused one for good. Nothing more
+  /// is sent then.
+  [[nodiscard]] std::optional<error> refused();
+
   /// Whether every result is computed.
   [[nodiscard]] bool verified();
 
@@ -103,6 +107,7 @@ private:
   void send_jobs();
   void send_one(std::uint64_t number, const demo_job& job);
   void acknowledge(const std::string& id, demo_job job);
+  void give_up(error reason);
   void compute_results();
 
   options options_;
@@ -120,6 +125,7 @@ private:
   std::uint64_t computed_ = 0;
   std::optional<std::chrono::steady_clock::time_point> killed_at_;
   std::optional<std::chrono::duration<double>> recovery_;
+  std::optional<error> refused_;
 
   /// Of finished jobs: how often they were listed.
   std::map<std::string, int> listed_;
