@@ -4,11 +4,11 @@
 #include "runtime/job_source.hpp"
 #include "runtime/node_json.hpp"
 #include "runtime/node_name.hpp"
+#include "runtime/progress_bar.hpp"
 
 #include <fmt/format.h>
 
-#include <unistd.h>
-
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
@@ -133,29 +133,35 @@ job_sender::settings sender_settings(const enqueue_options& opts,
   return result;
 }
 
-/// A line that replaces itself, on a terminal only.
-class progress_line {
+/// What a person at a terminal sees of it; nothing elsewhere.
+class progress_display {
 public:
-  void show(std::string_view text) {
-    if (!on_)
+  void show(std::uint64_t done, std::uint64_t of) {
+    if (!bar_.on_terminal())
       return;
-    fmt::print(stderr, "\r\033[K{}", text);
-    std::fflush(stderr);
-    shown_ = true;
+    std::chrono::duration<double> elapsed = clock::now() - began_;
+    auto rate = elapsed.count() > least_time
+                  ? static_cast<double>(done) / elapsed.count()
+                  : 0;
+    bar_.show({done, of, rate});
   }
 
   void clear() {
-    if (std::exchange(shown_, false))
-      fmt::print(stderr, "\r\033[K");
+    bar_.clear();
   }
 
 private:
-  bool on_ = ::isatty(STDERR_FILENO) != 0;
-  bool shown_ = false;
+  using clock = std::chrono::steady_clock;
+
+  /// Rates of less than that mean nothing.
+  static constexpr double least_time = 0.5;
+
+  progress_bar bar_{stderr};
+  clock::time_point began_ = clock::now();
 };
 
 expected<void> send_all(job_source& source, job_sender& sender,
-                        progress_line& progress) {
+                        progress_display& progress) {
   while (true) {
     auto payload = source.next();
     if (!payload)
@@ -165,17 +171,17 @@ expected<void> send_all(job_source& source, job_sender& sender,
     if (!ok || !*payload)
       return ok;
     if (sender.ids().size() != before)
-      progress.show(fmt::format("{} jobs accepted", sender.ids().size()));
+      progress.show(sender.ids().size(), 0);
   }
 }
 
 /// Returns how many jobs did not succeed.
 expected<std::size_t> print_results(job_sender& sender,
-                                    progress_line& progress) {
+                                    progress_display& progress) {
   std::size_t failed = 0;
   std::size_t done = 0;
   for (auto& id : sender.ids()) {
-    progress.show(fmt::format("{} of {} jobs done", done, sender.ids().size()));
+    progress.show(done, sender.ids().size());
     auto result = sender.result(id);
     progress.clear();
     ++done;
@@ -213,7 +219,7 @@ int run_enqueue(arguments args) {
   job_source source{
     {positional->begin() + 1, positional->end()}, opts.lines, std::cin};
   job_sender sender{*node, sender_settings(opts, positional->front())};
-  progress_line progress;
+  progress_display progress;
   auto sent = send_all(source, sender, progress);
   progress.clear();
   if (!opts.wait)
@@ -223,7 +229,8 @@ int run_enqueue(arguments args) {
     return report_failure("enqueue", sent.error().message);
   if (!opts.wait)
     return 0;
-  auto failed = print_results(sender, progress);
+  progress_display waiting;
+  auto failed = print_results(sender, waiting);
   if (!failed)
     return report_failure("enqueue", failed.error().message);
   return *failed == 0 ? 0 : 1;

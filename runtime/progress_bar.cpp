@@ -21,17 +21,22 @@ constexpr std::size_t most_bar = 40;
 constexpr std::size_t usual_width = 80;
 constexpr auto indent = std::string_view{"    "};
 
+std::string rate_of(const progress& now) {
+  if (now.rate <= 0)
+    return {};
+  return ", " + render_count(static_cast<std::uint64_t>(std::llround(now.rate)))
+         + "/s";
+}
+
 std::string text_of(const progress& now) {
+  if (now.of == 0)
+    return render_count(now.done) + rate_of(now);
   auto percent = static_cast<int>(now.fraction() * 100);
   auto result = std::to_string(percent) + "%  " + render_count(now.done)
                 + " of " + render_count(now.of);
   result.insert(0, percent < 10 ? 2 : percent < 100 ? 1 : 0, ' ');
-  if (now.rate <= 0)
-    return result;
-  result += ", "
-            + render_count(static_cast<std::uint64_t>(std::llround(now.rate)))
-            + "/s";
-  if (now.done < now.of) {
+  result += rate_of(now);
+  if (now.rate > 0 && now.done < now.of) {
     auto left = static_cast<double>(now.of - now.done) / now.rate;
     result += ", " + render_count(static_cast<std::uint64_t>(std::ceil(left)))
               + " s left";
@@ -98,7 +103,7 @@ std::string render_progress(const progress& now, std::size_t width,
   auto text = text_of(now);
   auto frame = style == bar_style::ascii ? 2U : 0U;
   auto taken = text.size() + 1 + frame;
-  if (width < taken + least_bar)
+  if (now.of == 0 || width < taken + least_bar)
     return text.substr(0, width);
   auto cells = std::min(width - taken, most_bar);
   return bar_of(now.fraction(), cells, style) + " " + text;

@@ -12,6 +12,7 @@ namespace muster {
 /// How far something has come.
 struct progress {
   std::uint64_t done = 0;
+  /// 0 if it is not known.
   std::uint64_t of = 0;
   /// Per second; 0 if it is not known.
   double rate = 0;
@@ -26,8 +27,9 @@ enum class bar_style : std::uint8_t { ascii, unicode };
 ///
 ///     [##########..........]  50%  1,000 of 2,000, 400/s, 3 s left
 ///
-/// Where there is too little room for the bar, the text stands alone, and is
-/// cut if there is too little room even for that.
+/// Where it is not known how much there is, or there is too little room for the
+/// bar, the text stands alone, and is cut if there is too little room even for
+/// that.
 [[nodiscard]] std::string render_progress(const progress& now,
                                           std::size_t width, bar_style style);
 

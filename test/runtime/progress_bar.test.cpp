@@ -18,10 +18,15 @@ TEST_CASE("a progress bar draws parts of a cell where it can") {
         == "████▍░░░░░░░░░  31%  5 of 16");
 }
 
+TEST_CASE("progress of nobody knows how much has no bar") {
+  CHECK(render_progress({1'234, 0, 56}, 60, bar_style::ascii) == "1,234, 56/s");
+  CHECK(render_progress({0, 0, 0}, 60, bar_style::unicode) == "0");
+}
+
 TEST_CASE("a progress bar fits into its width") {
-  progress now{123'456, 234'567, 789};
-  for (std::size_t width = 0; width < 120; ++width)
-    CHECK(render_progress(now, width, bar_style::ascii).size() <= width);
+  for (auto& now : {progress{123'456, 234'567, 789}, progress{123'456, 0, 7}})
+    for (std::size_t width = 0; width < 120; ++width)
+      CHECK(render_progress(now, width, bar_style::ascii).size() <= width);
 }
 
 TEST_CASE("progress stays between nothing and all") {
