@@ -2,6 +2,7 @@
 
 #include "persistence/journal_core.hpp"
 
+#include <pthread.h>
 #include <uv.h>
 
 #include <future>
@@ -132,6 +133,8 @@ struct journal::impl {
   // -- the journal's thread ---------------------------------------------------
 
   void run(std::promise<expected<void>>& started) {
+    // The log's threads take it over.
+    ::pthread_setname_np(::pthread_self(), "muster-journal");
     uv_loop_init(&loop);
     loop.data = this;
     uv_async_init(&loop, &wake, [](uv_async_t* handle) {

@@ -2,6 +2,8 @@
 
 #include "runtime/http_connection.hpp"
 
+#include <pthread.h>
+
 namespace muster {
 
 namespace {
@@ -28,7 +30,10 @@ http_loop::~http_loop() {
 
 void http_loop::start() {
   sweep();
-  thread_ = std::thread{[this] { io.run(); }};
+  thread_ = std::thread{[this] {
+    ::pthread_setname_np(::pthread_self(), "muster-http");
+    io.run();
+  }};
 }
 
 void http_loop::adopt(boost::asio::ip::tcp::socket socket) {

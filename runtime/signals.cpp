@@ -3,6 +3,7 @@
 #include "actors/spawn.hpp"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -56,6 +57,7 @@ struct signal_watch::impl {
   }
 
   void run() {
+    ::pthread_setname_np(::pthread_self(), "muster-signals");
     while (true) {
       pollfd sources[] = {{signals.get(), POLLIN, 0}, {end.get(), POLLIN, 0}};
       if (::poll(sources, 2, -1) < 0 && errno != EINTR)
