@@ -113,11 +113,12 @@ std::string describe_bad_option(const caf::config_option_set& options,
 
 std::string describe_bad_value(const caf::config_option& option,
                                std::string_view value) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> rules{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> rules{
     {{"bool", "true or false"},
      {"uint16_t", "a whole number of 0 to 65535"},
      {"uint32_t", "a whole number of 0 to 4294967295"},
      {"uint64_t", "a whole number"},
+     {"double", "a number"},
      {"timespan", "a duration such as 10s"}}};
   auto type = view(option.type_name());
   for (auto& [name, rule] : rules)

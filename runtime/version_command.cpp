@@ -1,5 +1,5 @@
 #include "muster_version.hpp"
-#include "runtime/cli.hpp"
+#include "runtime/command_line.hpp"
 
 #include <boost/version.hpp>
 #include <caf/config.hpp>
@@ -8,11 +8,15 @@
 #include <openssl/crypto.h>
 #include <uv.h>
 
+#include <string>
 #include <string_view>
 
 namespace muster {
 
-int run_version(arguments) {
+int run_version(arguments args) {
+  if (!args.empty() && !wants_help(args))
+    return usage_error("version",
+                       "unexpected argument '" + std::string{args[0]} + "'");
   std::string_view revision = MUSTER_GIT_DESCRIPTION;
   fmt::print("muster {}{}{}{}\n", MUSTER_VERSION, revision.empty() ? "" : " (",
              revision, revision.empty() ? "" : ")");

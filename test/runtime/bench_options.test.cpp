@@ -57,6 +57,9 @@ TEST_CASE("sizes of a benchmark are checked") {
   CHECK(sizes.enqueue_connections == std::vector<std::size_t>{1, 2});
   CHECK(read({"--quick"})->sizes.drain_jobs < bench_sizes{}.drain_jobs);
   CHECK(problem_with({"--seconds=0"}) == "seconds must be 0.1 to 3600");
+  CHECK(problem_with({"--seconds=x"})
+        == "seconds must be a number, and 'x' is "
+           "not");
   CHECK(problem_with({"--payload=31"}) == "payload must be 32 to 65535 bytes");
   CHECK(problem_with({"--connections=1,x"})
         == "connections: 'x' is not 1 to 10000");
