@@ -408,7 +408,9 @@ void cluster_state::publish() {
   for (auto& known : known_nodes) {
     auto& past = histories_[known.name];
     node_info info;
-    info.state = peers_.contains(known.name) ? "connected" : "lost";
+    info.state = peers_.contains(known.name) ? "connected"
+                 : past.incarnation.empty()  ? "known"
+                                             : "lost";
     info.node = known;
     info.incarnation = past.incarnation;
     info.since = past.since;

@@ -17,9 +17,10 @@ namespace muster {
 struct node_info {
   known_node node;
   std::string incarnation;
-  /// `self`, `connected`, or `lost`: it was connected once, or told of.
+  /// `self`, `connected`, `lost`: it was connected before, or `known`: others
+  /// told of it, or an earlier run did.
   std::string state;
-  /// Of the state.
+  /// Of the state. This and the times below are zero for one that is only known.
   timestamp since;
   timestamp started;
   /// When it last told of itself.

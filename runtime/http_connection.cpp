@@ -313,7 +313,7 @@ asio::awaitable<void> http_connection::handle(parser& p, request_head& request,
   } else {
     call.query = std::move(*parameters);
     try {
-      request.match.found->run(*home_.state, call);
+      run_route(*home_.state, *request.match.found, call);
     } catch (const std::exception& e) {
       slot->answer(problem(error{errc::internal, e.what()}));
     }

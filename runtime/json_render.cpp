@@ -211,12 +211,19 @@ void render(std::string& out, const node_info& info, const worker_info* worker,
     addresses.push_back(to_string(at));
   render(obj.key("addresses"), addresses);
   obj.text("state", info.state);
-  obj.time("since", info.since);
-  obj.time("started", info.started);
-  obj.time("last_heartbeat", info.last_heard);
-  obj.duration("heartbeat_age", info.state == "self"
-                                  ? millis{}
-                                  : std::max(now - info.last_heard, millis{}));
+  // A node that was never met has told nothing of itself.
+  auto met = [](timestamp at) {
+    return at == timestamp{} ? std::nullopt : std::optional{at};
+  };
+  obj.time("since", met(info.since));
+  obj.time("started", met(info.started));
+  obj.time("last_heartbeat", met(info.last_heard));
+  std::optional<millis> age;
+  if (info.state == "self")
+    age = millis{0};
+  else if (met(info.last_heard))
+    age = std::max(now - info.last_heard, millis{0});
+  obj.duration("heartbeat_age", age);
   obj.number("load", info.load);
   obj.number("running", worker != nullptr ? worker->running : 0);
   obj.number("held", worker != nullptr ? worker->held : 0);

@@ -1,5 +1,6 @@
 #include "runtime/routes.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace muster {
@@ -89,6 +90,19 @@ bool fits(const segments& pattern, const segments& path) {
   return true;
 }
 
+bool is_about_queues(const route& what) {
+  constexpr std::array<std::string_view, 5> others{
+    "/v1/workers", "/v1/nodes", "/healthz", "/readyz", "/metrics"};
+  return std::find(others.begin(), others.end(), what.path) == others.end();
+}
+
+/// Whether this node is no manager. Asked where there is no journal only, which
+/// a manager may lack for a moment, too.
+bool is_worker_only(const gateway_state& state) {
+  auto nodes = state.backend.nodes();
+  return !nodes.empty() && !nodes.front().node.roles.manager;
+}
+
 } // namespace
 
 std::span<const route> all_routes() {
@@ -141,6 +155,17 @@ route_match match_route(std::string_view method, std::string_view path) {
     return result;
   }
   return result;
+}
+
+void run_route(gateway_state& state, const route& what, http_call& call) {
+  if (is_about_queues(what) && !state.backend.journal->get()
+      && is_worker_only(state))
+    call.reply->answer(problem(
+      error{errc::unavailable,
+            "This node is a worker and keeps no queues; ask its manager, which "
+            "GET /v1/nodes names."}));
+  else
+    what.run(state, call);
 }
 
 std::optional<read_transaction> read_or_answer(gateway_state& state,

@@ -79,6 +79,9 @@ struct route_match {
 [[nodiscard]] route_match match_route(std::string_view method,
                                       std::string_view path);
 
+/// Runs a route, unless this node keeps no queues and the route is about them.
+void run_route(gateway_state& state, const route& what, http_call& call);
+
 // -- what the routes have in common -------------------------------------------
 
 /// Answers with the value, or calls nothing and answers the problem.

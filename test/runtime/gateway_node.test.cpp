@@ -59,8 +59,14 @@ TEST_CASE("nodes are listed with what is known of them") {
   worker.running = 2;
   worker.held = 5;
   gate.workers.push_back(worker);
+  node_info rumoured;
+  rumoured.node = {"x", {false, true}, {}};
+  rumoured.state = "known";
+  gate.nodes.push_back(rumoured);
   auto nodes = gate.json(200, "GET", "/v1/nodes").at("nodes");
-  REQUIRE(nodes.size() == 2);
+  REQUIRE(nodes.size() == 3);
+  for (auto unknown : {"since", "started", "last_heartbeat", "heartbeat_age"})
+    CHECK(nodes[2].at(unknown).is_null());
   CHECK(nodes[0].at("state") == "self");
   CHECK(nodes[0].at("roles") == nlohmann::json{"manager"});
   CHECK(nodes[0].at("heartbeat_age") == "0ms");
@@ -108,6 +114,24 @@ TEST_CASE("without a journal everything is answered that needs none") {
   gate.json(200, "GET", "/healthz");
   gate.json(200, "GET", "/v1/workers");
   CHECK(gate.send("GET", "/metrics").status == 200);
+}
+
+TEST_CASE("a worker's node says that it keeps no queues") {
+  gateway_fixture gate;
+  gate.storage->detach()->close();
+  auto& self = gate.nodes.emplace_back();
+  self.node = {"w", {false, true}, {}};
+  self.state = "self";
+  for (auto path : {"/v1/jobs/1", "/v1/queues", "/v1/completed"})
+    CHECK(gate.problem(503, "unavailable", "GET", path)
+            .starts_with("This node is a worker"));
+  CHECK(gate.problem(503, "unavailable", "POST", "/v1/queues/q/jobs", "x")
+          .starts_with("This node is a worker"));
+  gate.json(200, "GET", "/v1/workers");
+  gate.json(200, "GET", "/readyz");
+  self.node.roles.manager = true;
+  CHECK(gate.problem(503, "unavailable", "GET", "/v1/queues")
+          .starts_with("The manager is not serving"));
 }
 
 TEST_CASE("a journal that comes back is served again") {
