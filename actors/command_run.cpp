@@ -10,7 +10,6 @@
 #include <cstring>
 #include <optional>
 #include <poll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace muster {
@@ -81,10 +80,10 @@ public:
     // What it wrote just before it ended.
     read_output();
     read_errors();
-    auto status = reap();
+    auto status = reap_process(process_.pid, true).value_or(exit_status{});
     if (verdict_)
       return tl::unexpected<error>{std::move(*verdict_)};
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (status.ok())
       return std::move(output_);
     return fail_with(errc::handler_failed, describe_end(status));
   }
@@ -108,7 +107,8 @@ private:
     if (fds[3].revents != 0)
       write_input();
     check_limits();
-    return process_.exit.valid() ? fds[0].revents != 0 : has_ended();
+    return process_.exit.valid() ? fds[0].revents != 0
+                                 : has_ended(process_.pid);
   }
 
   // In milliseconds, as `poll` takes it.
@@ -121,14 +121,6 @@ private:
     auto until = verdict_ ? kill_at_ : control_.deadline();
     auto left = std::chrono::ceil<millis>(until - clock_type::now());
     return static_cast<int>(std::clamp(left, millis{0}, limit).count());
-  }
-
-  // Without a descriptor for it: asks, and leaves the zombie for `reap`.
-  [[nodiscard]] bool has_ended() const {
-    siginfo_t info{};
-    auto flags = WEXITED | WNOHANG | WNOWAIT;
-    return ::waitid(P_PID, static_cast<id_t>(process_.pid), &info, flags) != 0
-           || info.si_pid == process_.pid;
   }
 
   void check_limits() {
@@ -151,13 +143,6 @@ private:
 
   void signal_group(int signal) const noexcept {
     ::kill(-process_.pid, signal);
-  }
-
-  int reap() const {
-    int status = 0;
-    while (::waitpid(process_.pid, &status, 0) < 0 && errno == EINTR)
-      ;
-    return status;
   }
 
   // Calls `consume` with what can be read now, and closes at the end. Some
@@ -213,10 +198,8 @@ private:
   }
 
   // Fits into `limits::text`, so that the end is not what gets cut.
-  [[nodiscard]] std::string describe_end(int status) const {
-    auto result = WIFSIGNALED(status)
-                    ? "killed by signal " + std::to_string(WTERMSIG(status))
-                    : "exit status " + std::to_string(WEXITSTATUS(status));
+  [[nodiscard]] std::string describe_end(exit_status status) const {
+    auto result = to_string(status);
     auto text = clean_utf8(utf8_tail(errors_, kept_of_errors));
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
       text.pop_back();
@@ -244,7 +227,10 @@ private:
 expected<std::string> run_command(const command_spec& spec,
                                   attempt_control& control) {
   sigpipe_guard guard;
-  auto process = spawn_process(spec.command, spec.environment);
+  spawn_options how;
+  how.command = spec.command;
+  how.environment = spec.environment;
+  auto process = spawn_process(how);
   if (!process)
     return tl::unexpected<error>{process.error()};
   return command_run{spec, std::move(*process), control}.run();

@@ -1,10 +1,13 @@
 #include "actors/spawn.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <spawn.h>
+#include <string_view>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -58,10 +61,20 @@ public:
   spawn_plan(const spawn_plan&) = delete;
   spawn_plan& operator=(const spawn_plan&) = delete;
 
-  void prepare(int input, int output, int errors) {
-    ::posix_spawn_file_actions_adddup2(&actions_, input, STDIN_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions_, errors, STDERR_FILENO);
+  void redirect(int descriptor, int target) {
+    ::posix_spawn_file_actions_adddup2(&actions_, descriptor, target);
+  }
+
+  void open(const char* file, int flags, int target) {
+    ::posix_spawn_file_actions_addopen(&actions_, target, file, flags, 0644);
+  }
+
+  void change_directory(const char* directory) {
+    ::posix_spawn_file_actions_addchdir_np(&actions_, directory);
+  }
+
+  // Behind all redirections.
+  void finish() {
     ::posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
     sigset_t none;
     ::sigemptyset(&none);
@@ -118,29 +131,86 @@ void descriptor::reset(int fd) noexcept {
     ::close(old);
 }
 
-expected<spawned_process>
-spawn_process(const std::vector<std::string>& command,
-              const std::vector<std::string>& environment) {
-  auto input = make_pipe();
-  auto output = make_pipe();
-  auto errors = make_pipe();
-  for (auto* pipe : {&input, &output, &errors})
-    if (!*pipe)
-      return tl::unexpected<error>{pipe->error()};
-  spawn_plan plan;
-  plan.prepare(input->read.get(), output->write.get(), errors->write.get());
-  spawned_process result;
-  auto arguments = to_pointers(command);
-  auto variables = to_pointers(environment);
-  if (auto code = plan.run(result.pid, arguments.data(), variables.data()))
-    return tl::unexpected<error>{start_error(command.front(), code)};
-  result.exit.reset(static_cast<int>(::syscall(SYS_pidfd_open, result.pid, 0)));
-  result.input = std::move(input->write);
-  result.output = std::move(output->read);
-  result.errors = std::move(errors->read);
-  for (auto* fd : {&result.input, &result.output, &result.errors})
-    make_non_blocking(*fd);
+std::vector<std::string>
+environment_with(const std::vector<std::string>& added) {
+  auto result = added;
+  for (auto entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    std::string_view text{*entry};
+    auto name = text.substr(0, text.find('=') + 1);
+    if (std::none_of(added.begin(), added.end(),
+                     [name](auto& item) { return item.starts_with(name); }))
+      result.emplace_back(text);
+  }
   return result;
+}
+
+expected<spawned_process> spawn_process(const spawn_options& options) {
+  spawn_plan plan;
+  spawned_process result;
+  // The child's ends, which are closed here once it has them.
+  descriptor ends[3];
+  auto connect = [&](int target, spawn_options::stream kind) -> expected<void> {
+    if (kind == spawn_options::stream::null)
+      plan.open("/dev/null", O_RDWR, target);
+    if (kind != spawn_options::stream::pipe)
+      return {};
+    auto pipe = make_pipe();
+    if (!pipe)
+      return tl::unexpected<error>{pipe.error()};
+    auto writes = target != STDIN_FILENO;
+    auto& ours = writes ? pipe->read : pipe->write;
+    auto& theirs = writes ? pipe->write : pipe->read;
+    make_non_blocking(ours);
+    plan.redirect(theirs.get(), target);
+    descriptor* places[] = {&result.input, &result.output, &result.errors};
+    *places[target] = std::move(ours);
+    ends[target] = std::move(theirs);
+    return {};
+  };
+  auto to_file = !options.error_file.empty();
+  if (auto ok = connect(STDIN_FILENO, options.input); !ok)
+    return tl::unexpected<error>{ok.error()};
+  if (auto ok = connect(STDOUT_FILENO, spawn_options::stream::pipe); !ok)
+    return tl::unexpected<error>{ok.error()};
+  if (to_file)
+    plan.open(options.error_file.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+              STDERR_FILENO);
+  else if (auto ok = connect(STDERR_FILENO, options.errors); !ok)
+    return tl::unexpected<error>{ok.error()};
+  if (!options.directory.empty())
+    plan.change_directory(options.directory.c_str());
+  plan.finish();
+  auto arguments = to_pointers(options.command);
+  auto variables = to_pointers(options.environment);
+  if (auto code = plan.run(result.pid, arguments.data(), variables.data()))
+    return tl::unexpected<error>{start_error(options.command.front(), code)};
+  result.exit.reset(static_cast<int>(::syscall(SYS_pidfd_open, result.pid, 0)));
+  return result;
+}
+
+std::string to_string(exit_status status) {
+  return (status.signalled ? "killed by signal " : "exit status ")
+         + std::to_string(status.code);
+}
+
+std::optional<exit_status> reap_process(pid_t pid, bool wait) noexcept {
+  int status = 0;
+  pid_t found = 0;
+  do {
+    found = ::waitpid(pid, &status, wait ? 0 : WNOHANG);
+  } while (found < 0 && errno == EINTR);
+  if (found == 0)
+    return std::nullopt;
+  if (WIFSIGNALED(status))
+    return exit_status{true, WTERMSIG(status)};
+  return exit_status{false, WEXITSTATUS(status)};
+}
+
+bool has_ended(pid_t pid) noexcept {
+  siginfo_t info{};
+  auto flags = WEXITED | WNOHANG | WNOWAIT;
+  return ::waitid(P_PID, static_cast<id_t>(pid), &info, flags) != 0
+         || info.si_pid == pid;
 }
 
 } // namespace muster

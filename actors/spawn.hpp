@@ -2,6 +2,9 @@
 
 #include "persistence/expected.hpp"
 
+#include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -39,23 +42,76 @@ private:
   int fd_ = -1;
 };
 
+/// A program to start.
+struct spawn_options {
+  /// Where a stream of the child leads.
+  enum class stream : std::uint8_t {
+    /// To us.
+    pipe,
+    /// To /dev/null.
+    null,
+    /// Where ours does.
+    inherited,
+  };
+
+  /// Program and arguments; the program is looked up in PATH unless its name
+  /// has a slash. Not empty.
+  std::vector<std::string> command;
+  /// `NAME=value` each; nothing is inherited.
+  std::vector<std::string> environment;
+  /// Where it runs; empty: where we do.
+  std::filesystem::path directory;
+  stream input = stream::pipe;
+  stream errors = stream::pipe;
+  /// The file that its standard error is appended to, instead.
+  std::filesystem::path error_file;
+};
+
+/// Our environment with entries added to it, or replacing what is there.
+[[nodiscard]] std::vector<std::string>
+environment_with(const std::vector<std::string>& added);
+
 /// A child process that leads its process group, and our ends of its pipes,
 /// which do not block. Whoever gets it must reap it.
 struct spawned_process {
   pid_t pid = -1;
   /// Readable once the process has ended; none on kernels before 5.3.
   descriptor exit;
+  /// Only those that are pipes.
   descriptor input;
   descriptor output;
   descriptor errors;
 };
 
-/// Starts a program, looked up in PATH, without a shell and without any of our
-/// descriptors but its three pipes. `command` is not empty. Signals are at
-/// their defaults and unblocked in it. Fails with `handler_failed` if there is
-/// no such program, or with `io_error`.
+/// Starts a program without a shell and without any of our descriptors but its
+/// three streams; its output is a pipe. Signals are at their defaults and
+/// unblocked in it. Fails with `handler_failed` if there is no such program, or
+/// with `io_error`.
 [[nodiscard]] expected<spawned_process>
-spawn_process(const std::vector<std::string>& command,
-              const std::vector<std::string>& environment);
+spawn_process(const spawn_options& options);
+
+/// How a process ended.
+struct exit_status {
+  bool signalled = false;
+  /// The exit status, or the signal's number.
+  int code = 0;
+
+  [[nodiscard]] bool ok() const noexcept {
+    return !signalled && code == 0;
+  }
+
+  friend bool operator==(const exit_status&, const exit_status&) = default;
+};
+
+/// Such as `exit status 1` or `killed by signal 9`.
+[[nodiscard]] std::string to_string(exit_status status);
+
+/// Takes the status of a child process that has ended, once. `wait`: blocks
+/// until it has; else none if it runs.
+[[nodiscard]] std::optional<exit_status> reap_process(pid_t pid,
+                                                      bool wait) noexcept;
+
+/// Whether a child process has ended; leaves it for `reap_process`.
+[[nodiscard]] bool has_ended(pid_t pid) noexcept;
 
 } // namespace muster

@@ -1,10 +1,13 @@
 #include "runtime/command_line.hpp"
+#include "runtime/input_watch.hpp"
 #include "runtime/node.hpp"
 #include "runtime/signals.hpp"
 
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <optional>
+#include <string>
 
 namespace muster {
 
@@ -12,11 +15,16 @@ namespace {
 
 constexpr millis failure_look{1'000};
 
-/// Waits for a signal or the node's failure, which it returns.
-std::optional<error> wait_for_end(signal_watch& signals, const node& self) {
-  while (signals.wait(failure_look) == 0)
+/// Waits for a signal, or for a reason not to go on, which it returns.
+std::optional<std::string> wait_for_end(signal_watch& signals,
+                                        const std::optional<input_watch>& input,
+                                        const node& self) {
+  while (signals.wait(failure_look) == 0) {
     if (auto reason = self.failed())
-      return reason;
+      return "gave up: " + reason->message;
+    if (input && input->ended())
+      return "the standard input has ended, and so does the node";
+  }
   return std::nullopt;
 }
 
@@ -37,6 +45,9 @@ int run_node(arguments args) {
   if (!settings)
     return usage_error("node", settings.error().message);
   signal_watch signals;
+  std::optional<input_watch> input;
+  if (settings->exit_with_stdin)
+    input.emplace();
   logger log{settings->level, settings->json_log};
   if (settings->insecure)
     log.warning(
@@ -47,11 +58,13 @@ int run_node(arguments args) {
     return report_failure("node", running.error().message);
   auto& self = **running;
   signals.serving();
+  if (input)
+    input->serving();
   fmt::print("{}\n", ready_line(self.facts()));
   std::fflush(stdout);
-  if (auto reason = wait_for_end(signals, self)) {
+  if (auto reason = wait_for_end(signals, input, self)) {
     running->reset();
-    return report_failure("node", "gave up: " + reason->message);
+    return report_failure("node", *reason);
   }
   self.shut_down();
   return 0;

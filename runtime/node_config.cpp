@@ -247,6 +247,7 @@ expected<void> node_config::read_addresses(node_settings& to) const {
     return invalid("data-dir must not be empty");
   to.data_dir = raw_.data_dir;
   to.insecure = raw_.insecure;
+  to.exit_with_stdin = raw_.exit_with_stdin;
   to.strict_ports = raw_.strict_ports;
   to.http.address = raw_.http_address;
   to.http.port = raw_.http_port;

@@ -29,6 +29,8 @@ struct node_settings {
   std::uint16_t node_port = 0;
   bool strict_ports = false;
   bool insecure = false;
+  /// End when the standard input does.
+  bool exit_with_stdin = false;
   /// How others reach this node, if not by the address that it listens on. Port
   /// 0 is the one that it listens on.
   endpoint advertise;
@@ -74,6 +76,7 @@ private:
     std::uint16_t node_port = 8421;
     bool strict_ports = false;
     bool insecure = false;
+    bool exit_with_stdin = false;
     std::string join;
     std::string node_advertise;
     std::string node_heartbeat = "1s";

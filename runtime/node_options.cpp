@@ -20,6 +20,8 @@ node_config::node_config() {
     .add(raw_.node_address, "node-address", "IP address for other nodes")
     .add(raw_.node_port, "node-port", "port for other nodes")
     .add(raw_.strict_ports, "strict-ports", "an occupied port is an error")
+    .add(raw_.exit_with_stdin, "exit-with-stdin",
+         "end when the standard input does")
     .add(raw_.insecure, "insecure", "listen beyond loopback unprotected")
     .add(raw_.join, "join", "nodes to join")
     .add(raw_.node_advertise, "node-advertise", "how others reach this node")
@@ -70,6 +72,8 @@ Starts a node. The same names work in the file given by --config-file=FILE
   --node-heartbeat=1s         how often nodes tell each other that they live
   --node-timeout=4s           silence after which a node counts as gone
   --strict-ports              an occupied port is an error instead
+  --exit-with-stdin           end when the standard input does: for a parent
+                              that holds the other end of a pipe
   --insecure                  listen beyond loopback without protection
   --concurrency=N             jobs that run at once; default: cores
   --queues=A,B                queues that the worker serves; default: all

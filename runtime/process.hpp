@@ -24,22 +24,6 @@ struct process_options {
   std::filesystem::path errors;
 };
 
-/// How a process ended.
-struct exit_status {
-  bool signalled = false;
-  /// The exit status, or the signal's number.
-  int code = 0;
-
-  [[nodiscard]] bool ok() const noexcept {
-    return !signalled && code == 0;
-  }
-
-  friend bool operator==(const exit_status&, const exit_status&) = default;
-};
-
-/// Such as `exit status 1` or `killed by signal 9`.
-[[nodiscard]] std::string to_string(exit_status status);
-
 /// A child process in a process group of its own, with no standard input and
 /// its standard output in our hands. It inherits none of our descriptors. Not
 /// thread-safe.
@@ -77,7 +61,7 @@ private:
   process() = default;
 
   void read_some();
-  [[nodiscard]] bool reap(int flags) noexcept;
+  [[nodiscard]] bool reap(bool wait) noexcept;
   void end() noexcept;
 
   pid_t pid_ = -1;

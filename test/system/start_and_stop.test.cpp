@@ -231,3 +231,29 @@ TEST_CASE("a store of a newer version is refused") {
                                           "--log-level=error"}),
                  1, "newer version");
 }
+
+TEST_CASE("a node whose parent was killed ends, and so does what it runs") {
+  temp_dir dir;
+  // The shell is the parent: it alone holds the pipe's other end.
+  process_options options;
+  options.command
+    = {"sh",
+       "-c",
+       R"(mkfifo pipe; exec 3<>pipe; "$0" "$@" <pipe 3>&- & exec 3>pipe; wait)",
+       MUSTER_PROGRAM,
+       "node",
+       "--http-port=0",
+       "--node-port=0",
+       "--exit-with-stdin"};
+  options.directory = dir.path();
+  options.errors = dir.path() / "node.log";
+  auto parent = process::start(options);
+  REQUIRE(parent);
+  REQUIRE(parent->read_line(patience));
+  auto facts = read_node_json(dir.path() / "muster-data");
+  REQUIRE(facts);
+  CHECK(::kill(facts->pid, 0) == 0);
+  parent->kill(SIGKILL);
+  CHECK(eventually([&] { return ::kill(facts->pid, 0) != 0; }));
+  CHECK(!std::filesystem::exists(dir.path() / "muster-data" / "node.json"));
+}
