@@ -23,6 +23,7 @@ constexpr std::chrono::minutes journal_start_limit{60};
 constexpr std::chrono::minutes journal_shutdown{2};
 constexpr std::chrono::minutes stop_limit{3};
 constexpr millis drain_margin{10'000};
+constexpr millis start_margin{60'000};
 // Longer than an external command may take to end when it is asked to.
 constexpr millis thread_limit{5'000};
 
@@ -123,6 +124,21 @@ struct local_node::impl {
     expected<void> result;
     self->request(supervisor, 2 * journal_start_limit, start_children{})
       .receive([] {},
+               [&result](const caf::error& err) {
+                 result = tl::unexpected<error>{from_caf(err)};
+               });
+    return result;
+  }
+
+  expected<void> add(child_specification spec) {
+    expected<void> result;
+    auto limit = spec.start_limit + start_margin;
+    caf::scoped_actor self{system};
+    self
+      ->request(supervisor, limit,
+                muster::add_child{
+                  std::make_shared<child_specification>(std::move(spec))})
+      .receive([](const std::string&) {},
                [&result](const caf::error& err) {
                  result = tl::unexpected<error>{from_caf(err)};
                });
@@ -299,6 +315,22 @@ worker_counters local_node::counters() const {
 
 std::vector<supervisor_info> local_node::supervisors() const {
   return impl_->directory->supervisors();
+}
+
+std::vector<child_counters> local_node::child_figures() const {
+  return impl_->directory->counters();
+}
+
+expected<void> local_node::add_child(child_specification spec) {
+  return impl_->add(std::move(spec));
+}
+
+void local_node::kill_supervisor() {
+  ask_to_end(impl_->supervisor, caf::exit_reason::kill);
+}
+
+std::vector<std::string> local_node::child_names() const {
+  return impl_->directory->names();
 }
 
 caf::actor local_node::find(std::string_view child) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/child_specification.hpp"
 #include "actors/cluster_actor.hpp"
 #include "actors/handler.hpp"
 #include "actors/node_event.hpp"
@@ -12,6 +13,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -68,7 +70,22 @@ public:
   /// Figures of this node's worker; all zero without one.
   [[nodiscard]] worker_counters counters() const;
 
+  /// By path: those above others first.
   [[nodiscard]] std::vector<supervisor_info> supervisors() const;
+
+  /// What became of supervised children.
+  [[nodiscard]] std::vector<child_counters> child_figures() const;
+
+  /// Puts a child of the caller's under the node's supervisor, behind all
+  /// others, and waits until it serves. Errors: the child's; `invalid_argument`
+  /// for its specification.
+  [[nodiscard]] expected<void> add_child(child_specification spec);
+
+  /// For tests: what no actor does by itself.
+  void kill_supervisor();
+
+  /// The names of all supervised children, such as `node/journal`.
+  [[nodiscard]] std::vector<std::string> child_names() const;
 
   /// The supervised actor `journal`, `manager`, `cluster` or `worker` as it is
   /// now; null while it is down.

@@ -76,6 +76,14 @@ void gateway::drain() {
   impl_->server->drain();
 }
 
+std::optional<error> gateway::fault() const {
+  return impl_->server->fault();
+}
+
+std::uint64_t gateway::least_beats() const {
+  return impl_->server->least_beats();
+}
+
 void gateway::stop(std::chrono::milliseconds limit) {
   impl_->state->draining = true;
   impl_->server->stop(limit);

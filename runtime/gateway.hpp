@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/cluster_board.hpp"
+#include "actors/supervisor_info.hpp"
 #include "actors/worker_info.hpp"
 #include "persistence/expected.hpp"
 #include "persistence/journal.hpp"
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +54,8 @@ struct gateway_backend {
   std::function<std::vector<worker_info>()> workers;
   /// The nodes known here, this one first.
   std::function<std::vector<node_info>()> nodes;
+  /// The node's supervisors, those above others first.
+  std::function<std::vector<supervisor_info>()> supervisors;
   std::function<bool()> serving;
   /// The node's metrics as Prometheus text; the gateway adds its own.
   std::function<std::string()> metrics;
@@ -78,6 +82,14 @@ public:
   /// answered, connections end with their next answer; settling leases and
   /// reading go on.
   void drain();
+
+  /// Why it cannot serve all connections any more: one of its threads has
+  /// ended.
+  [[nodiscard]] std::optional<error> fault() const;
+
+  /// Signs of life of the thread that gave the fewest; each gives one a
+  /// second at least.
+  [[nodiscard]] std::uint64_t least_beats() const;
 
   /// Waits for answers under way, at most `limit`, and closes everything.
   void stop(std::chrono::milliseconds limit = std::chrono::milliseconds{1'000});

@@ -2,6 +2,8 @@
 
 #include "runtime/http_connection.hpp"
 
+#include <exception>
+
 #include <pthread.h>
 
 namespace muster {
@@ -30,10 +32,29 @@ http_loop::~http_loop() {
 
 void http_loop::start() {
   sweep();
-  thread_ = std::thread{[this] {
+  thread_ = std::thread{[this] { run(); }};
+}
+
+// What leaves a handler is a bug, and must not end the process: the gateway's
+// supervisor deals with it.
+void http_loop::run() noexcept {
+  std::string what = "an unknown exception";
+  try {
     ::pthread_setname_np(::pthread_self(), "muster-http");
     io.run();
-  }};
+    return;
+  } catch (const std::exception& ex) {
+    what = ex.what();
+  } catch (...) {
+    // nop
+  }
+  std::lock_guard guard{fault_mutex_};
+  fault_ = error{errc::internal, "a thread of the gateway failed: " + what};
+}
+
+std::optional<error> http_loop::fault() const {
+  std::lock_guard guard{fault_mutex_};
+  return fault_;
 }
 
 void http_loop::adopt(boost::asio::ip::tcp::socket socket) {
@@ -76,6 +97,7 @@ void http_loop::join() {
 }
 
 void http_loop::sweep() {
+  ++beats_;
   now = clock::now();
   date = format_http_date(wall_clock());
   // One that ends meanwhile takes itself out.

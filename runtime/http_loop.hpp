@@ -8,8 +8,12 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -48,6 +52,14 @@ public:
   /// Ends the thread, and the connections with it.
   void join();
 
+  /// Why the thread has ended other than by `join`. Thread-safe.
+  [[nodiscard]] std::optional<error> fault() const;
+
+  /// How often the thread has looked at its time-outs. Thread-safe.
+  [[nodiscard]] std::uint64_t beats() const noexcept {
+    return beats_;
+  }
+
   std::shared_ptr<gateway_state> state;
   /// Connections are owned by their coroutines and take themselves out here.
   std::set<http_connection*> connections;
@@ -60,6 +72,7 @@ public:
   std::shared_ptr<answer_box> box;
 
 private:
+  void run() noexcept;
   void sweep();
   void schedule_sweep(bool far_off);
   [[nodiscard]] bool is_idle() const;
@@ -70,6 +83,9 @@ private:
   /// The next sweep is far off.
   bool asleep_ = false;
   clock::time_point next_sample_;
+  std::atomic<std::uint64_t> beats_{0};
+  mutable std::mutex fault_mutex_;
+  std::optional<error> fault_;
   std::thread thread_;
 };
 

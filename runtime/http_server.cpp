@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -193,6 +194,20 @@ http_server::start(std::shared_ptr<gateway_state> state) {
 
 std::uint16_t http_server::port() const noexcept {
   return impl_->bound;
+}
+
+std::optional<error> http_server::fault() const {
+  for (auto& each : impl_->loops)
+    if (auto reason = each->fault())
+      return reason;
+  return std::nullopt;
+}
+
+std::uint64_t http_server::least_beats() const {
+  auto result = std::numeric_limits<std::uint64_t>::max();
+  for (auto& each : impl_->loops)
+    result = std::min(result, each->beats());
+  return result;
 }
 
 void http_server::drain() {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace muster {
@@ -23,6 +24,10 @@ public:
   http_server& operator=(const http_server&) = delete;
 
   [[nodiscard]] std::uint16_t port() const noexcept;
+
+  /// See `gateway::fault` and `gateway::least_beats`.
+  [[nodiscard]] std::optional<error> fault() const;
+  [[nodiscard]] std::uint64_t least_beats() const;
 
   /// Ends waits; connections end with their next answer. Goes on accepting, so
   /// that whoever asks hears that the node is draining.

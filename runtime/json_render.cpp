@@ -230,4 +230,34 @@ void render(std::string& out, const node_info& info, const worker_info* worker,
   obj.number("restarts", info.restarts);
 }
 
+void render(std::string& out, const supervisor_info& supervisor,
+            std::span<const supervisor_info> all) {
+  object obj{out};
+  obj.text("id", supervisor.id);
+  obj.text("path", supervisor.path);
+  obj.text("strategy", supervisor.strategy);
+  obj.number("max_restarts", supervisor.max_restarts);
+  obj.duration("period", supervisor.period);
+  auto& list = obj.key("children");
+  list.push_back('[');
+  for (auto& child : supervisor.children) {
+    if (list.back() != '[')
+      list.push_back(',');
+    object entry{list};
+    entry.text("id", child.id);
+    entry.text("type", child.type);
+    entry.text("state", child.state);
+    entry.time("since", child.since);
+    entry.number("restarts", child.restarts);
+    entry.text_or_null("last_error", child.last_error);
+    auto below
+      = std::find_if(all.begin(), all.end(), [&](const supervisor_info& other) {
+          return other.path == supervisor.path + '/' + child.id;
+        });
+    if (below != all.end())
+      render(entry.key("supervisor"), *below, all);
+  }
+  list.push_back(']');
+}
+
 } // namespace muster

@@ -1,10 +1,12 @@
 #pragma once
 
 #include "actors/cluster_board.hpp"
+#include "actors/supervisor_info.hpp"
 #include "actors/worker_info.hpp"
 #include "persistence/command.hpp"
 #include "persistence/store_view.hpp"
 
+#include <span>
 #include <string>
 
 // What the HTTP interface says of Muster's things. Each function appends one
@@ -28,5 +30,9 @@ void render(std::string& out, const worker_info& worker, timestamp now);
 /// `worker` is the node's worker as the manager sees it; null if it has none.
 void render(std::string& out, const node_info& info, const worker_info* worker,
             timestamp now);
+
+/// A supervisor with those below it, which are found among `all`.
+void render(std::string& out, const supervisor_info& supervisor,
+            std::span<const supervisor_info> all);
 
 } // namespace muster

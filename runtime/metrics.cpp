@@ -220,6 +220,40 @@ void render_worker(writer& to, const node_figures& figures) {
          figures.worker.outbox_bytes);
 }
 
+void render_supervision(writer& to, const node_figures& figures) {
+  using total = std::uint64_t child_counters::*;
+  struct counter {
+    const char* name;
+    const char* help;
+    total value;
+  };
+  constexpr counter counters[] = {
+    {"muster_supervisor_child_starts_total", "Times that a child came up.",
+     &child_counters::starts},
+    {"muster_supervisor_child_restarts_total",
+     "Times that a child was started again.", &child_counters::restarts},
+    {"muster_supervisor_child_failures_total",
+     "Times that a child ended abnormally, could not start or was killed.",
+     &child_counters::failures},
+  };
+  for (auto& each : counters) {
+    to.head(each.name, "counter", each.help);
+    for (auto& child : figures.children)
+      if (!child.child.empty())
+        to.sample(each.name,
+                  fmt::format("supervisor=\"{}\",child=\"{}\"",
+                              child.supervisor, child.child),
+                  child.*each.value);
+  }
+  to.head("muster_supervisor_give_ups_total", "counter",
+          "Times that a supervisor gave up.");
+  for (auto& child : figures.children)
+    if (child.child.empty())
+      to.sample("muster_supervisor_give_ups_total",
+                fmt::format("supervisor=\"{}\"", child.supervisor),
+                child.give_ups);
+}
+
 void render_process(writer& to, const node_figures& figures) {
   to.head("muster_build_info", "gauge", "Always 1; the version is a label.");
   to.sample("muster_build_info",
@@ -269,6 +303,7 @@ std::string render_metrics(const node_figures& figures) {
   render_journal(to, figures);
   render_queues(to, figures);
   render_worker(to, figures);
+  render_supervision(to, figures);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/supervisor_info.hpp"
 #include "actors/worker_info.hpp"
 #include "persistence/journal.hpp"
 
@@ -22,6 +23,7 @@ struct node_figures {
   std::vector<queue_info> queues;
   worker_counters worker;
   std::vector<worker_info> workers;
+  std::vector<child_counters> children;
   timestamp now;
   timestamp started;
 };

@@ -1,6 +1,7 @@
 #include "runtime/node.hpp"
 
 #include "actors/node_transport.hpp"
+#include "runtime/gateway_actor.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/node_name.hpp"
 #include "runtime/peer_file.hpp"
@@ -15,6 +16,9 @@
 
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -46,8 +50,6 @@ struct node::impl {
   }
 
   ~impl() {
-    if (http)
-      http->stop();
     if (actors)
       actors->stop();
     leave();
@@ -151,12 +153,13 @@ struct node::impl {
     backend.journal = port;
     backend.workers = [this] { return actors->workers(); };
     backend.nodes = [this] { return board->nodes(); };
+    backend.supervisors = [this] { return actors->supervisors(); };
     backend.serving = [this] { return actors->serving(); };
     backend.metrics = [this] { return metrics(); };
-    auto result = gateway::start(settings.http, std::move(backend));
-    if (!result)
-      return tl::unexpected{std::move(result.error())};
-    http = std::move(*result);
+    gateway_actor_options options{settings.http, std::move(backend), http, {}};
+    options.on_stuck = [this](const error& reason) { end_at_once(reason); };
+    if (auto ok = actors->add_child(gateway_child(std::move(options))); !ok)
+      return ok;
     facts.http = {http->address(), http->port()};
     return {};
   }
@@ -221,6 +224,7 @@ struct node::impl {
       figures.queues = reading->view().queues({}, max_measured_queues + 1);
     figures.worker = actors->counters();
     figures.workers = actors->workers();
+    figures.children = actors->child_figures();
     figures.now = wall_clock();
     figures.started = started;
     auto result = render_metrics(figures);
@@ -232,11 +236,18 @@ struct node::impl {
 
   // -- end --------------------------------------------------------------------
 
+  /// Where nothing can end in order any more. What was accepted is on disk.
+  [[noreturn]] void end_at_once(const error& reason) const {
+    log.error("the node ends at once", {{"reason", reason.message}});
+    fmt::print(stderr, "muster node: gave up: {}\n", reason.message);
+    std::fflush(stderr);
+    std::_Exit(1);
+  }
+
   void shut_down() {
     log.info("draining");
     http->drain();
     actors->drain(settings.drain_timeout);
-    http->stop();
     actors->stop();
     leave();
     log.info("stopped");
@@ -273,7 +284,7 @@ struct node::impl {
   std::shared_ptr<journal_port> port = std::make_shared<journal_port>();
   std::shared_ptr<cluster_board> board = std::make_shared<cluster_board>();
   std::unique_ptr<local_node> actors;
-  std::unique_ptr<gateway> http;
+  std::shared_ptr<gateway_slot> http = std::make_shared<gateway_slot>();
   caf::actor gate;
 };
 

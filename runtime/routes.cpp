@@ -35,6 +35,7 @@ constexpr std::array table{
   route{"GET", "/v1/completed", body_limit::none, routes::list_completed},
   route{"GET", "/v1/workers", body_limit::none, routes::list_workers},
   route{"GET", "/v1/nodes", body_limit::none, routes::list_nodes},
+  route{"GET", "/v1/supervisors", body_limit::none, routes::list_supervisors},
   route{"GET", "/healthz", body_limit::none, routes::health},
   route{"GET", "/readyz", body_limit::none, routes::readiness},
   route{"GET", "/metrics", body_limit::none, routes::metrics},

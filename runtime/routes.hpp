@@ -164,6 +164,7 @@ void purge_queue(gateway_state& state, http_call& call);
 // routes_node.cpp
 void list_workers(gateway_state& state, http_call& call);
 void list_nodes(gateway_state& state, http_call& call);
+void list_supervisors(gateway_state& state, http_call& call);
 void health(gateway_state& state, http_call& call);
 void readiness(gateway_state& state, http_call& call);
 void metrics(gateway_state& state, http_call& call);

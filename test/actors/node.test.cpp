@@ -1,5 +1,7 @@
 #include "actors/local_node.hpp"
 
+#include "actors/process_actor.hpp"
+#include "actors/supervisor_actor.hpp"
 #include "node_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -232,6 +234,68 @@ TEST_CASE("jobs go on when any of the node's actors crashes") {
   CHECK(fix.all_succeed(ids));
   CHECK(fix.child(victim).restarts == 3);
   CHECK(!fix.node->failed());
+}
+
+TEST_CASE("whatever actor of the tree is killed, the node serves again at once "
+          "and has lost nothing") {
+  fixture fix;
+  supervisor_options below;
+  below.id = "below";
+  below.parent = "node";
+  below.directory = std::make_shared<child_directory>();
+  fix.start();
+  REQUIRE(fix.node->add_child(supervisor_child(below)));
+  auto names = fix.node->child_names();
+  CHECK(names
+        == std::vector<std::string>{"node/below", "node/journal",
+                                    "node/manager", "node/worker"});
+  std::vector<job_id> ids;
+  for (auto& name : names) {
+    CAPTURE(name);
+    auto more = fix.enqueue_many(20, "sleep", "5ms");
+    ids.insert(ids.end(), more.begin(), more.end());
+    auto begin = std::chrono::steady_clock::now();
+    fix.crash(name);
+    // A second is meant; a busy machine gets more.
+    CHECK(std::chrono::steady_clock::now() - begin < 10s);
+    ids.push_back(fix.client.enqueue("echo", "x"));
+  }
+  CHECK(fix.all_succeed(ids));
+  CHECK(!fix.node->failed());
+}
+
+TEST_CASE("a node whose top supervisor is killed has failed") {
+  fixture fix;
+  fix.start();
+  auto manager = fix.node->find("manager");
+  fix.node->kill_supervisor();
+  REQUIRE(eventually([&] { return fix.node->failed().has_value(); }));
+  CHECK(fix.node->failed()->message == "the supervisor node was killed");
+  CHECK(eventually([&] { return fix.port->get() == nullptr; }));
+}
+
+TEST_CASE("children are added to a running node, and end with it") {
+  fixture fix;
+  fix.start();
+  child_specification spec;
+  spec.id = "worker";
+  auto refused = fix.node->add_child(spec);
+  REQUIRE(!refused);
+  CHECK(refused.error().code == errc::invalid_argument);
+  spec = process_child("napper", [] {
+    process_actor_options options;
+    options.process.command = {"sleep", "1000"};
+    return options;
+  });
+  REQUIRE(fix.node->add_child(spec));
+  CHECK(fix.child("napper").state == "running");
+  auto figures = fix.node->child_figures();
+  CHECK(std::any_of(figures.begin(), figures.end(), [](auto& each) {
+    return each.supervisor == "node" && each.child == "napper"
+           && each.starts == 1;
+  }));
+  fix.node->stop();
+  CHECK(!fix.node->find("napper"));
 }
 
 TEST_CASE("a job that runs while the manager or journal crashes runs once") {

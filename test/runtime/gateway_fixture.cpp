@@ -32,6 +32,7 @@ gateway_fixture::gateway_fixture(const gateway_options& options,
   backend.journal = storage;
   backend.workers = [this] { return workers; };
   backend.nodes = [this] { return nodes; };
+  backend.supervisors = [this] { return supervisors; };
   backend.serving = [this] { return serving.load(); };
   backend.metrics = [] { return "muster_node_figure 1\n"; };
   auto started = gateway::start(options, std::move(backend));

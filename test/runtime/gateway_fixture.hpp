@@ -80,6 +80,7 @@ public:
   std::shared_ptr<journal_port> storage = std::make_shared<journal_port>();
   std::atomic<bool> serving{true};
   std::vector<worker_info> workers;
+  std::vector<supervisor_info> supervisors;
   std::vector<node_info> nodes;
   std::unique_ptr<gateway> server;
 

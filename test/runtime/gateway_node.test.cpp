@@ -81,6 +81,42 @@ TEST_CASE("nodes are listed with what is known of them") {
   gate.problem(400, "invalid_argument", "GET", "/v1/nodes?name=w");
 }
 
+TEST_CASE("supervisors are shown as trees") {
+  gateway_fixture gate;
+  CHECK(gate.json(200, "GET", "/v1/supervisors").at("supervisors").empty());
+  supervisor_info top{"node", "node", "rest_for_one", 10, 60s, {}};
+  child_info child;
+  child.id = "journal";
+  child.type = "worker";
+  child.state = "waiting";
+  child.restarts = 3;
+  child.last_error = "the \"disk\" is gone";
+  child.since = timestamp{1'700'000'000'000ms};
+  top.children.push_back(child);
+  child = {"links", "supervisor", "running", 0, "", child.since};
+  top.children.push_back(child);
+  supervisor_info below{"node/links", "links", "simple_one_for_one", 0, 5s, {}};
+  child.id = "link-1";
+  child.type = "worker";
+  below.children.push_back(child);
+  gate.supervisors = {top, below};
+  auto all = gate.json(200, "GET", "/v1/supervisors").at("supervisors");
+  REQUIRE(all.size() == 1);
+  CHECK(all.at(0).at("path") == "node");
+  CHECK(all.at(0).at("strategy") == "rest_for_one");
+  CHECK(all.at(0).at("max_restarts") == 10);
+  auto& journal = all.at(0).at("children").at(0);
+  CHECK(journal.at("state") == "waiting");
+  CHECK(journal.at("restarts") == 3);
+  CHECK(journal.at("last_error") == "the \"disk\" is gone");
+  CHECK(journal.at("since") == "2023-11-14T22:13:20.000Z");
+  CHECK(!journal.contains("supervisor"));
+  auto& links = all.at(0).at("children").at(1);
+  CHECK(links.at("last_error").is_null());
+  CHECK(links.at("supervisor").at("children").at(0).at("id") == "link-1");
+  gate.problem(400, "invalid_argument", "GET", "/v1/supervisors?id=x");
+}
+
 TEST_CASE("a process that answers is alive") {
   gateway_fixture gate;
   gate.serving = false;

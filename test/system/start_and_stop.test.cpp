@@ -5,6 +5,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <fmt/format.h>
 #include <lmdb.h>
+#include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
@@ -256,4 +258,48 @@ TEST_CASE("a node whose parent was killed ends, and so does what it runs") {
   parent->kill(SIGKILL);
   CHECK(eventually([&] { return ::kill(facts->pid, 0) != 0; }));
   CHECK(!std::filesystem::exists(dir.path() / "muster-data" / "node.json"));
+}
+
+TEST_CASE("a node that gives up says why in its last line and ends with 1") {
+  temp_dir dir;
+  node_process node{dir.path()};
+  auto client = node.client();
+  REQUIRE(client.get("/readyz"));
+  // From now on the journal cannot open another file, nor be opened again.
+  const rlimit none{3, 3};
+  REQUIRE(::prlimit(node.child().pid(), RLIMIT_NOFILE, &none, nullptr) == 0);
+  const std::string payload(4'000'000, 'x');
+  auto refused = [&] {
+    auto reply = client.post("/v1/queues/q/jobs", payload);
+    return !reply || reply->status != 201;
+  };
+  REQUIRE(eventually(refused));
+  auto status = node.child().wait(patience);
+  INFO(node.log());
+  REQUIRE(status);
+  CHECK(*status == exit_status{false, 1});
+  auto log = node.log();
+  auto last = log.rfind('\n', log.size() - 2) + 1;
+  CHECK(log.substr(last).starts_with("muster node: gave up: "));
+  node_process again{dir.path()};
+  again.send(200, "GET", "/readyz");
+}
+
+TEST_CASE("a node shows its supervisor and counts what that has done") {
+  temp_dir dir;
+  node_process node{dir.path()};
+  auto reply = node.send(200, "GET", "/v1/supervisors");
+  auto all = nlohmann::json::parse(reply.body).at("supervisors");
+  REQUIRE(all.size() == 1);
+  std::vector<std::string> ids;
+  for (auto& child : all.at(0).at("children")) {
+    ids.push_back(child.at("id"));
+    CHECK(child.at("state") == "running");
+  }
+  CHECK(ids.front() == "journal");
+  CHECK(ids.back() == "gateway");
+  auto figures = node.send(200, "GET", "/metrics").body;
+  CHECK(figures.find("muster_supervisor_child_starts_total{supervisor=\"node\","
+                     "child=\"gateway\"} 1\n")
+        != std::string::npos);
 }
