@@ -1,12 +1,11 @@
 #include "node_process.hpp"
+#include "small_disk.hpp"
 
 #include "test/support/temp_dir.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include <sys/mount.h>
 
 #include <cerrno>
 #include <cstring>
@@ -40,38 +39,6 @@ std::vector<std::string> fill(node_process& node, std::string_view code) {
   FAIL("the store was never full");
   return ids;
 }
-
-/// A file system of its own size, gone with its owner.
-class small_disk {
-public:
-  small_disk(std::filesystem::path where, std::string_view size)
-    : path_(std::move(where)) {
-    std::filesystem::create_directory(path_);
-    mounted_ = ::mount("muster-test", path_.c_str(), "tmpfs", 0,
-                       fmt::format("size={}", size).c_str())
-               == 0;
-  }
-
-  ~small_disk() {
-    if (mounted_)
-      ::umount2(path_.c_str(), MNT_DETACH);
-  }
-
-  small_disk(const small_disk&) = delete;
-  small_disk& operator=(const small_disk&) = delete;
-
-  [[nodiscard]] bool mounted() const noexcept {
-    return mounted_;
-  }
-
-  [[nodiscard]] const std::filesystem::path& path() const noexcept {
-    return path_;
-  }
-
-private:
-  std::filesystem::path path_;
-  bool mounted_ = false;
-};
 
 } // namespace
 
