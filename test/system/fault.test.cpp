@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <optional>
 #include <random>
@@ -152,6 +153,15 @@ void ask_for_list(http_client& manager, history& to) {
   }
 }
 
+/// Beside the nodes' logs and the log of runs, for whoever has to find out why.
+void write_faults(const std::filesystem::path& file, const history& all) {
+  std::ofstream out{file};
+  for (auto& each : all.faults)
+    out << fmt::format("{} {} {} {}\n", to_string(each.kind),
+                       each.node.empty() ? "manager" : each.node,
+                       each.begin.count(), each.end.count());
+}
+
 void print(const history& all) {
   auto figures = count(all);
   fmt::print("  {} jobs acknowledged; {} runs of commands, {} jobs ran again, "
@@ -183,12 +193,16 @@ TEST_CASE("nothing acknowledged is lost or recorded twice, whatever fails "
   fmt::print("faults from MUSTER_FAULT_SEED={}\n", seed);
   std::cout.flush();
   INFO("MUSTER_FAULT_SEED=" << seed);
-  temp_dir home;
+  temp_dir temporary;
+  auto kept = setting("MUSTER_FAULT_HOME");
+  std::filesystem::path home
+    = kept.empty() ? temporary.path()
+                   : kept / std::filesystem::path{std::to_string(seed)};
+  std::filesystem::create_directories(home);
   auto network = fault_network::create(workers);
   if (!network)
     WARN("links are not cut: " << network.error().message);
-  fault_cluster cluster{home.path(), workers,
-                        network ? network->get() : nullptr};
+  fault_cluster cluster{home, workers, network ? network->get() : nullptr};
   if (!cluster.has_disks())
     WARN("disks are not filled: no file system can be mounted here");
   auto started = cluster.start();
@@ -224,6 +238,7 @@ TEST_CASE("nothing acknowledged is lost or recorded twice, whatever fails "
   all.faults = cluster.faults();
   all.runs = parse_runs(cluster.run_log());
   print(all);
+  write_faults(home / "faults.log", all);
   CHECK(find_violations(all) == std::vector<std::string>{});
   CHECK(all.accepted.size() > 100);
   store_options at;

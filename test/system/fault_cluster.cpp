@@ -67,7 +67,7 @@ void fault_cluster::add_worker(std::size_t i) {
   options.data_dir = options.home / "disk" / "data";
   options.environment = {"MUSTER_FAULT_NODE=" + options.name};
   options.settings = {"--roles=worker", "--queues=inside", "--concurrency=4",
-                      "--drain-timeout=10s",
+                      "--drain-timeout=2s",
                       "--config-file=" + (home_ / "muster.conf").string()};
   options.settings.push_back(as_setting("node-timeout", node_timeout));
   options.settings.push_back(as_setting("node-heartbeat", node_timeout / 5));

@@ -242,7 +242,7 @@ private:
     for (auto& [job, runs] : runs_of_) {
       for (std::size_t i = 0; i + 1 < runs.size(); ++i) {
         auto& hit = *runs[i];
-        if (hit.node == what.node && hit.start <= what.begin
+        if (hit.attempt == 1 && hit.node == what.node && hit.start <= what.begin
             && (!hit.end || *hit.end > what.begin)
             && runs[i + 1]->start > what.begin)
           to.push_back(runs[i + 1]->start - what.begin);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr millis retry_pause{20};
 /// Mean time between two jobs of a queue, and how many may wait.
-constexpr std::uint64_t mean_interval = 15;
+constexpr std::uint64_t mean_interval = 30;
 constexpr std::uint64_t max_depth = 200;
 constexpr millis depth_interval{500};
 /// Of the leases of workers outside.
@@ -41,7 +41,7 @@ std::optional<instant> to_instant(const nlohmann::json& answer) {
 /// Most jobs are short, some take as long as a fault.
 std::string make_payload(std::uint64_t number, std::uint64_t choice) {
   auto kind = choice % 100;
-  auto length = choice / 100 % (kind < 80 ? 60 : kind < 97 ? 400 : 5'000);
+  auto length = choice / 100 % (kind < 80 ? 60 : kind < 97 ? 400 : 4'000);
   auto mode = kind == 0 ? "crash" : kind == 1 ? "exit" : "good";
   return fmt::format("{} {} {}", number, length, mode);
 }
