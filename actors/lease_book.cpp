@@ -1,6 +1,7 @@
 #include "actors/lease_book.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace muster {
 
@@ -91,6 +92,13 @@ lease_book::take_orphans(std::string_view name,
   std::erase_if(result, [&presented](lease_token token) {
     return std::binary_search(presented.begin(), presented.end(), token);
   });
+  return result;
+}
+
+std::vector<lease_token> lease_book::take_orphans() {
+  std::vector<lease_token> result;
+  for (auto& [name, tokens] : std::exchange(orphans_, {}))
+    result.insert(result.end(), tokens.begin(), tokens.end());
   return result;
 }
 

@@ -52,6 +52,9 @@ public:
   [[nodiscard]] std::vector<lease_token>
   take_orphans(std::string_view name, const std::vector<lease_token>& held);
 
+  /// All orphans; they are orphans no longer.
+  [[nodiscard]] std::vector<lease_token> take_orphans();
+
   void drop_orphans();
 
 private:

@@ -10,6 +10,10 @@ namespace {
 constexpr millis tick_interval{500};
 constexpr millis search_interval{50};
 constexpr millis min_lease_ttl{100};
+/// A tick this late means that the process stood still. Then workers get this
+/// time to come back.
+constexpr millis stall_limit{1'000};
+constexpr millis return_limit{5'000};
 
 timestamp wall_clock() {
   return std::chrono::floor<millis>(std::chrono::system_clock::now());
@@ -21,7 +25,8 @@ manager_state::manager_state(caf::event_based_actor* self,
                              manager_options options)
   : self_(self),
     options_(std::move(options)),
-    inbox_(std::make_shared<manager_inbox>()) {
+    inbox_(std::make_shared<manager_inbox>()),
+    stalls_({stall_limit, return_limit}, self->clock().now()) {
   // nop
 }
 
@@ -121,6 +126,8 @@ void manager_state::on_register(register_worker& msg) {
   // What an earlier incarnation of it ran is not run by anybody now.
   auto orphans = book_.take_orphans(w.info.name, msg.held);
   lost_.insert(lost_.end(), orphans.begin(), orphans.end());
+  auto suspects = suspects_.take_orphans(w.info.name, msg.held);
+  lost_.insert(lost_.end(), suspects.begin(), suspects.end());
   tell(self_, w.handle, worker_accepted{});
   if (phase_ == journal_phase::open) {
     settle_loose_ends();
@@ -273,7 +280,11 @@ void manager_state::forget(worker_id id, const std::string& why) {
                      : node_event::severity::warning,
       "worker " + w.info.name + " is gone with " + std::to_string(leases.size())
         + " leases: " + why);
-  lost_.insert(lost_.end(), leases.begin(), leases.end());
+  if (stalls_.stalled(self_->clock().now()))
+    for (auto token : leases)
+      suspects_.add_orphan(w.info.name, token);
+  else
+    lost_.insert(lost_.end(), leases.begin(), leases.end());
   unwatch(self_, w.handle);
   by_address_.erase(w.handle.address());
   by_name_.erase(w.info.name);
@@ -294,6 +305,11 @@ void manager_state::on_doorbell() {
 
 void manager_state::on_tick() {
   auto now = self_->clock().now();
+  stalls_.on_tick(now, tick_interval);
+  if (!stalls_.stalled(now)) {
+    auto gone = suspects_.take_orphans();
+    lost_.insert(lost_.end(), gone.begin(), gone.end());
+  }
   std::vector<worker_id> silent;
   for (auto& [id, w] : workers_)
     if (now - w.last_seen > w.lease_ttl)

@@ -6,6 +6,7 @@
 #include "actors/messages.hpp"
 #include "actors/node_event.hpp"
 #include "actors/outcome_commands.hpp"
+#include "actors/stall_detector.hpp"
 #include "actors/worker_board.hpp"
 #include "persistence/journal.hpp"
 
@@ -136,6 +137,10 @@ private:
   std::unordered_map<std::uint64_t, worker_id> demands_;
   lease_book book_;
   time_point orphans_until_{};
+  /// Of workers that were lost when this process had stood still: they may be
+  /// there as before. Held as orphans.
+  lease_book suspects_;
+  stall_detector stalls_;
   /// An earlier tick has been replaced.
   std::uint64_t last_tick_ = 0;
 

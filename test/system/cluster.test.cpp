@@ -219,6 +219,28 @@ TEST_CASE("a silent worker is given up after the node's time-out, and comes "
         == "awake");
 }
 
+TEST_CASE("a job goes on while its manager stands still, and runs once") {
+  temp_dir home;
+  temp_dir worker_home;
+  std::vector<std::string> fast{"--node-heartbeat=100ms", "--node-timeout=1s"};
+  auto manager = start_manager(home, fast);
+  auto worker = start_worker(worker_home, "steady", address_of(*manager), fast);
+  REQUIRE(eventually([&] { return has_worker(*manager, "steady"); }));
+  auto id = manager->enqueue("sleep", "5s");
+  REQUIRE(
+    eventually([&] { return job(*manager, id).at("state") == "leased"; }));
+  ::kill(manager->child().pid(), SIGSTOP);
+  CHECK(eventually(
+    [&] { return worker->log().find("is lost") != std::string::npos; }));
+  // For longer than a tick of the manager's may be late.
+  std::this_thread::sleep_for(std::chrono::seconds{2});
+  ::kill(manager->child().pid(), SIGCONT);
+  REQUIRE(eventually([&] { return manager->state_of(id) == "succeeded"; }));
+  auto info = job(*manager, id);
+  CHECK(info.at("attempt") == 1);
+  CHECK(info.at("failures") == 0);
+}
+
 TEST_CASE("a second node of the same name is refused with a sentence") {
   temp_dir home;
   temp_dir first_home;

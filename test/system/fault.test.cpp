@@ -198,6 +198,8 @@ TEST_CASE("nothing acknowledged is lost or recorded twice, whatever fails "
   std::filesystem::path home
     = kept.empty() ? temporary.path()
                    : kept / std::filesystem::path{std::to_string(seed)};
+  if (!kept.empty())
+    std::filesystem::remove_all(home);
   std::filesystem::create_directories(home);
   auto network = fault_network::create(workers);
   if (!network)

@@ -244,10 +244,18 @@ private:
         auto& hit = *runs[i];
         if (hit.attempt == 1 && hit.node == what.node && hit.start <= what.begin
             && (!hit.end || *hit.end > what.begin)
-            && runs[i + 1]->start > what.begin)
+            && runs[i + 1]->start > what.begin
+            && !is_hit_again(what, runs[i + 1]->start))
           to.push_back(runs[i + 1]->start - what.begin);
       }
     }
+  }
+
+  bool is_hit_again(const fault_record& what, instant until) const {
+    return std::any_of(all_.faults.begin(), all_.faults.end(), [&](auto& each) {
+      return each.node == what.node && each.begin > what.begin
+             && each.begin < until;
+    });
   }
 
   void add_restart(const fault_record& what, std::vector<instant>& to) const {

@@ -126,8 +126,9 @@ struct history_figures {
   /// Requests of workers outside whose token was not the current one.
   std::size_t fenced = 0;
   /// By kind of fault: for each job whose first attempt ran on the worker when
-  /// the fault began, and that had to run again, the time until it did; later
-  /// attempts wait for their back-off besides. For a killed manager the time
+  /// the fault began, and that had to run again, the time until it did, unless
+  /// the worker was hit again before; later attempts wait for their back-off
+  /// besides. For a killed manager the time
   /// from its start to the next acknowledged job.
   std::map<fault_kind, std::vector<instant>> recovery;
 };
