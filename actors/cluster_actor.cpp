@@ -40,7 +40,7 @@ public:
   caf::behavior make_behavior() {
     return {[this](const probe_node& msg) -> caf::result<void> {
       self_->quit();
-      auto answer = probe({msg.host, msg.port}, msg.limit);
+      auto answer = probe(self_->system(), {msg.host, msg.port}, msg.limit);
       if (!answer)
         return to_caf(answer.error());
       return {};

@@ -13,6 +13,9 @@ namespace {
 constexpr std::array<std::string_view, 3> added_names{
   "MUSTER_JOB_ID=", "MUSTER_ATTEMPT=", "MUSTER_QUEUE="};
 
+/// What a node's user may have set for clients is no handler's business.
+constexpr std::string_view token_name = "MUSTER_TOKEN=";
+
 // Ours without what the handler adds: of two entries of one name programs take
 // either.
 std::vector<std::string> inherited_environment() {
@@ -22,7 +25,7 @@ std::vector<std::string> inherited_environment() {
     auto is_added = std::any_of(
       added_names.begin(), added_names.end(),
       [text](std::string_view name) { return text.starts_with(name); });
-    if (!is_added)
+    if (!is_added && !text.starts_with(token_name))
       result.emplace_back(text);
   }
   return result;

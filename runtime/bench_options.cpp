@@ -1,6 +1,7 @@
 #include "runtime/bench_options.hpp"
 
 #include "runtime/command_line.hpp"
+#include "runtime/node_access.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -18,7 +19,11 @@ fresh data, and kills afterwards. Everything goes over HTTP, as clients do it.
 See docs/benchmarks.md for what the figures mean.
 
   --http=HOST:PORT   measure this node; queues named bench-* are made there,
-                     and emptied again
+                     and emptied again; https://HOST:PORT goes over TLS
+  --ca-file=FILE     whose certificates are good there (PEM); default: what the
+                     system trusts
+  --token-file=FILE  the token that this node asks for (chmod 600), with all
+                     scopes; default: the environment's MUSTER_TOKEN
   --pid=PID          its process, if on this machine: for CPU and memory
   --dir=DIRECTORY    where private nodes keep their data; default: /var/tmp.
                      To be on the disk that is to be measured
@@ -48,7 +53,7 @@ at the end; 2 if called wrongly.
 )";
 
 struct bench_settings {
-  std::string http;
+  node_access_options node;
   std::uint32_t pid = 0;
   std::string dir;
   std::string only;
@@ -62,8 +67,8 @@ struct bench_settings {
 
   caf::config_option_set options() {
     caf::config_option_set result;
-    result.add(http, "http", "HOST:PORT of the node to measure")
-      .add(pid, "pid", "its process")
+    node.add_to(result);
+    result.add(pid, "pid", "its process")
       .add(dir, "dir", "where private nodes keep their data")
       .add(only, "only", "scenarios")
       .add(deep, "deep", "jobs in the deep queue")
@@ -118,7 +123,7 @@ expected<std::vector<std::string>> choose(const bench_settings& settings) {
     auto is_deep = item.name == "deep" && settings.deep > 0;
     if (!is_named(item.name) && !is_deep && !(names.empty() && item.usual))
       continue;
-    if (item.needs_private && !settings.http.empty())
+    if (item.needs_private && !settings.node.http.empty())
       return invalid(std::string{item.name}
                      + " is measured on private nodes only, not with http");
     result.emplace_back(item.name);
@@ -128,13 +133,13 @@ expected<std::vector<std::string>> choose(const bench_settings& settings) {
 
 expected<std::optional<bench_target>>
 target_of(const bench_settings& settings) {
-  if (settings.http.empty())
+  if (settings.node.http.empty())
     return std::nullopt;
-  auto address = parse_endpoint(settings.http);
-  if (!address)
-    return invalid("http: " + address.error().message);
-  return bench_target{address->host, address->port,
-                      static_cast<pid_t>(settings.pid)};
+  auto access = settings.node.resolve();
+  if (!access)
+    return tl::unexpected<error>{access.error()};
+  return bench_target{access->at.host, access->at.port,
+                      static_cast<pid_t>(settings.pid), access->http};
 }
 
 bench_sizes quick_sizes() {

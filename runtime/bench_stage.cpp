@@ -29,7 +29,7 @@ bench_stage::bench_stage(const bench_target& target, std::string queue)
   : target_(target) {
   if (target_.pid > 0)
     measured_ = {target_.pid};
-  queue_.emplace(target.host, target.port, std::move(queue));
+  queue_.emplace(target.host, target.port, std::move(queue), target.http);
 }
 
 expected<std::unique_ptr<bench_stage>>
@@ -66,7 +66,7 @@ expected<void> bench_stage::launch(std::vector<std::string> settings) {
   if (!started)
     return tl::unexpected<error>{started.error()};
   node_.emplace(std::move(*started));
-  target_ = {node_->host(), node_->port(), node_->pid()};
+  target_ = {node_->host(), node_->port(), node_->pid(), {}};
   measured_ = {target_.pid};
   queue_.emplace(target_.host, target_.port, queue_->queue());
   return {};
@@ -78,6 +78,8 @@ expected<bench_row> bench_stage::run(load_source& source,
   load_options options;
   options.host = target_.host;
   options.port = target_.port;
+  options.token = target_.http.token;
+  options.tls = target_.http.tls;
   options.connections = connections;
   options.warm_up = warm_up;
   options.window = window;

@@ -4,6 +4,7 @@
 #include "runtime/bench_report.hpp"
 #include "runtime/load_client.hpp"
 #include "runtime/load_sources.hpp"
+#include "runtime/http_client.hpp"
 #include "runtime/private_node.hpp"
 #include "runtime/queue_client.hpp"
 
@@ -24,6 +25,8 @@ struct bench_target {
   std::uint16_t port = 0;
   /// 0 if it is not known.
   pid_t pid = 0;
+  /// What a client of it shows and checks.
+  http_client_options http;
 };
 
 /// What the time stamps of finished jobs say. They are all the node's and hence

@@ -15,6 +15,7 @@ int run_enqueue(arguments args);
 int run_backup(arguments args);
 int run_demo(arguments args);
 int run_bench(arguments args);
+int run_certs(arguments args);
 int run_version(arguments args);
 
 } // namespace muster

@@ -2,7 +2,7 @@
 #include "runtime/command_line.hpp"
 #include "runtime/job_sender.hpp"
 #include "runtime/job_source.hpp"
-#include "runtime/node_json.hpp"
+#include "runtime/node_access.hpp"
 #include "runtime/node_name.hpp"
 #include "runtime/progress_bar.hpp"
 
@@ -28,6 +28,12 @@ is. Prints the jobs' ids, one a line, in the order of the input.
                           they are there; exit status 1 if a job did not succeed
   --http=HOST:PORT        default: the node of ./muster-data, else
                           127.0.0.1:8420
+  --http=https://HOST:PORT  the same over TLS
+  --ca-file=FILE          whose certificates are good there (PEM); default: what
+                          the system trusts
+  --token-file=FILE       the token that the node asks for (chmod 600); default:
+                          the environment's MUSTER_TOKEN. It needs the scope
+                          enqueue, with --wait also read
   --handler=NAME          default: the queue's name
   --priority=100          0 to 255, higher first
   --delay=0               not before this time has passed
@@ -52,7 +58,7 @@ constexpr std::uint32_t unset = UINT32_MAX;
 struct enqueue_options {
   bool lines = false;
   bool wait = false;
-  std::string http;
+  node_access_options node;
   std::string handler;
   std::uint32_t priority = unset;
   std::uint32_t max_attempts = unset;
@@ -66,7 +72,6 @@ caf::config_option_set option_set(enqueue_options& to) {
   caf::config_option_set options;
   options.add(to.lines, "lines", "each line is a job")
     .add(to.wait, "wait", "print results")
-    .add(to.http, "http", "the node's address")
     .add(to.handler, "handler", "the handler's name")
     .add(to.priority, "priority", "0 to 255")
     .add(to.max_attempts, "max-attempts", "number")
@@ -74,6 +79,7 @@ caf::config_option_set option_set(enqueue_options& to) {
     .add(to.timeout, "timeout", "duration")
     .add(to.ttl, "ttl", "duration")
     .add(to.key, "idempotency-key", "text");
+  to.node.add_to(options);
   return options;
 }
 
@@ -104,19 +110,6 @@ expected<void> check(const enqueue_options& opts,
       if (auto value = parse_duration(*text); !value)
         return invalid(fmt::format("{}: {}", name, value.error().message));
   return {};
-}
-
-expected<endpoint> find_node(const std::string& given) {
-  if (!given.empty()) {
-    auto result = parse_endpoint(given);
-    if (!result)
-      return fail_with(errc::invalid_argument,
-                       "http: " + result.error().message);
-    return result;
-  }
-  if (auto facts = read_node_json("muster-data"))
-    return facts->http;
-  return endpoint{"127.0.0.1", 8420};
 }
 
 job_sender::settings sender_settings(const enqueue_options& opts,
@@ -213,7 +206,7 @@ int run_enqueue(arguments args) {
     return usage_error("enqueue", positional.error().message);
   if (auto ok = check(opts, *positional); !ok)
     return usage_error("enqueue", ok.error().message);
-  auto node = find_node(opts.http);
+  auto node = opts.node.resolve();
   if (!node)
     return usage_error("enqueue", node.error().message);
   job_source source{

@@ -29,7 +29,10 @@ expected<void> validate(const gateway_options& options) {
                      "max_batch_body");
   if (options.max_batch_body < 1 || options.max_batch_body > 1024 * 1024 * kib)
     return invalid("max-batch-body must be 1 byte to 1 GiB");
-  if (options.idle_timeout.count() < 1 || options.request_timeout.count() < 1)
+  if (options.certificate.empty() != options.key.empty())
+    return invalid("http-certificate and http-key go together");
+  if (options.handshake_timeout.count() < 1 || options.idle_timeout.count() < 1
+      || options.request_timeout.count() < 1)
     return invalid("HTTP time-outs must be at least 1s");
   return {};
 }
@@ -52,6 +55,12 @@ expected<std::unique_ptr<gateway>> gateway::start(gateway_options options,
   auto ptr = std::make_unique<impl>();
   ptr->state
     = std::make_shared<gateway_state>(std::move(options), std::move(backend));
+  if (auto& opts = ptr->state->options; !opts.certificate.empty()) {
+    auto context = tls_context::server(opts.certificate, opts.key);
+    if (!context)
+      return tl::unexpected{std::move(context.error())};
+    ptr->state->tls = std::move(*context);
+  }
   auto server = http_server::start(ptr->state);
   if (!server)
     return tl::unexpected{std::move(server.error())};

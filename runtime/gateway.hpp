@@ -6,6 +6,7 @@
 #include "persistence/expected.hpp"
 #include "persistence/journal.hpp"
 #include "runtime/http_metrics.hpp"
+#include "runtime/http_tokens.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -43,6 +44,14 @@ struct gateway_options {
   std::chrono::seconds max_wait{300};
   /// Requests that wait at once.
   std::size_t max_waiting = 10'000;
+  /// PEM files for HTTPS: the certificate with those of authorities between it
+  /// and the root, and its key. Both empty: plain HTTP.
+  std::string certificate;
+  std::string key;
+  /// A TLS handshake must be over within this.
+  std::chrono::seconds handshake_timeout{10};
+  /// Who may do what; without tokens anybody may do anything.
+  token_table tokens;
 };
 
 /// Checks an options struct; the error names the field and the rule.

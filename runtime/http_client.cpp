@@ -1,5 +1,7 @@
 #include "runtime/http_client.hpp"
 
+#include "actors/tls_socket.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -22,6 +24,8 @@ using clock_type = std::chrono::steady_clock;
 using address_list = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
 constexpr std::size_t read_size = std::size_t{64} << 10;
+/// At once, so that a large body is not in memory twice.
+constexpr std::size_t encrypted_size = std::size_t{256} << 10;
 
 tl::unexpected<error> socket_error(errc code, std::string_view what,
                                    int error_number) {
@@ -74,7 +78,8 @@ expected<descriptor> connect_to(const addrinfo& address,
 
 std::string make_head(std::string_view method, std::string_view target,
                       std::string_view host, std::uint16_t port,
-                      const http_headers& headers, std::size_t body_size) {
+                      const std::string& token, const http_headers& headers,
+                      std::size_t body_size) {
   std::string head;
   head.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: ");
   if (host.find(':') != std::string_view::npos)
@@ -82,6 +87,8 @@ std::string make_head(std::string_view method, std::string_view target,
   else
     head.append(host);
   head.append(":").append(std::to_string(port)).append("\r\n");
+  if (!token.empty())
+    head.append("Authorization: Bearer ").append(token).append("\r\n");
   for (auto& [name, value] : headers)
     head.append(name).append(": ").append(value).append("\r\n");
   if (body_size > 0 || (method != "GET" && method != "HEAD"))
@@ -112,19 +119,21 @@ http_reply::header(std::string_view name) const noexcept {
 
 http_client::http_client(std::string host, std::uint16_t port,
                          http_client_options options)
-  : host_(std::move(host)), port_(port), options_(options) {
+  : host_(std::move(host)), port_(port), options_(std::move(options)) {
   // nop
 }
 
 void http_client::close() noexcept {
   socket_.reset();
+  tls_.reset();
 }
 
 expected<http_reply> http_client::send(std::string_view method,
                                        std::string_view target,
                                        const http_headers& headers,
                                        std::string_view body) {
-  auto head = make_head(method, target, host_, port_, headers, body.size());
+  auto head = make_head(method, target, host_, port_, options_.token, headers,
+                        body.size());
   auto repeatable = method == "GET" || method == "HEAD" || method == "DELETE";
   if (socket_.valid() && is_stale())
     close();
@@ -162,6 +171,18 @@ expected<void> http_client::connect() {
   if (!fd)
     return tl::unexpected<error>{fd.error()};
   socket_ = std::move(*fd);
+  if (!options_.tls)
+    return {};
+  early_.clear();
+  tls_ = tls_engine::connecting(options_.tls, host_);
+  if (!tls_)
+    return fail_with(errc::unavailable,
+                     "no certificate can be for the host '" + host_ + "'");
+  auto met = shake_hands(socket_.get(), *tls_, until);
+  if (!met) {
+    close();
+    return fail_with(errc::unavailable, met.error().message);
+  }
   return {};
 }
 
@@ -183,6 +204,30 @@ expected<http_reply> http_client::exchange(std::string_view head,
 expected<void> http_client::write(std::string_view head, std::string_view body,
                                   attempt& trace) {
   auto until = clock_type::now() + options_.write_limit;
+  if (!tls_) {
+    auto sent = send_all(head, body, until, trace);
+    trace.sent_all = sent && *sent;
+    return sent.map([](bool) {});
+  }
+  for (auto text : {head, body})
+    while (!text.empty()) {
+      auto part = text.substr(0, encrypted_size);
+      text.remove_prefix(part.size());
+      if (tls_->write(part) != tls_engine::status::done)
+        return fail_with(errc::io_error, "cannot send: " + tls_->failure());
+      auto secret = std::exchange(tls_->output(), {});
+      auto sent = send_all(secret, {}, until, trace);
+      if (!sent || !*sent)
+        return sent.map([](bool) {});
+    }
+  trace.sent_all = true;
+  return {};
+}
+
+expected<bool> http_client::send_all(std::string_view head,
+                                     std::string_view body,
+                                     clock_type::time_point until,
+                                     attempt& trace) {
   while (!head.empty() || !body.empty()) {
     std::array<iovec, 2> parts{{{const_cast<char*>(head.data()), head.size()},
                                 {const_cast<char*>(body.data()), body.size()}}};
@@ -199,19 +244,39 @@ expected<void> http_client::write(std::string_view head, std::string_view body,
       trace.cut_off = true;
       if (!trace.sent_any)
         return socket_error(errc::io_error, "cannot send", errno);
-      return {};
+      return false;
     } else if (errno == EAGAIN) {
       auto ready = wait_for(socket_.get(), POLLOUT | POLLIN, until);
       if (ready == 0)
         return too_slow("take the request");
-      if ((ready & POLLIN) != 0)
-        return {};
+      if ((ready & POLLIN) != 0 && has_answer())
+        return false;
     } else if (errno != EINTR) {
       return socket_error(errc::io_error, "cannot send", errno);
     }
   }
-  trace.sent_all = true;
-  return {};
+  return true;
+}
+
+// Over TLS what has come may be TLS's own.
+bool http_client::has_answer() {
+  if (!tls_)
+    return true;
+  char buffer[1024];
+  auto got = muster::receive(socket_.get(), *tls_, buffer, sizeof(buffer));
+  if (got > 0)
+    early_.append(buffer, static_cast<std::size_t>(got));
+  return got >= 0 || errno != EAGAIN;
+}
+
+std::ptrdiff_t http_client::receive(char* to, std::size_t size) {
+  if (!tls_)
+    return ::recv(socket_.get(), to, size, 0);
+  if (early_.empty())
+    return muster::receive(socket_.get(), *tls_, to, size);
+  auto got = early_.copy(to, size);
+  early_.erase(0, got);
+  return static_cast<std::ptrdiff_t>(got);
 }
 
 namespace {
@@ -319,7 +384,7 @@ expected<http_reply> http_client::read(bool is_head, attempt& trace) {
   reply_reader reader{is_head, options_.max_reply};
   std::string buffer(read_size, '\0');
   while (true) {
-    auto n = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    auto n = receive(buffer.data(), buffer.size());
     if (n > 0) {
       trace.received_any = true;
       auto done = reader.feed({buffer.data(), static_cast<std::size_t>(n)});

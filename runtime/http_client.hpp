@@ -1,12 +1,15 @@
 #pragma once
 
 #include "actors/spawn.hpp"
+#include "actors/tls_engine.hpp"
 #include "persistence/expected.hpp"
 #include "persistence/job.hpp"
 #include "runtime/reply_parser.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +25,12 @@ struct http_client_options {
   millis read_limit{60'000};
   /// Of a reply's body.
   std::size_t max_reply = std::size_t{64} << 20;
+  /// Sent with every request as `Authorization: Bearer`; empty is none. Must be
+  /// `is_token_text`.
+  std::string token;
+  /// HTTPS instead of HTTP, if there is one. The certificate must be for the
+  /// host.
+  tls_context tls;
 };
 
 struct http_reply {
@@ -87,10 +96,22 @@ private:
                                      std::string_view body, attempt& trace);
   [[nodiscard]] expected<http_reply> read(bool is_head, attempt& trace);
 
+  /// False if the server has answered or gone before it took everything.
+  [[nodiscard]] expected<bool>
+  send_all(std::string_view head, std::string_view body,
+           std::chrono::steady_clock::time_point until, attempt& trace);
+  [[nodiscard]] bool has_answer();
+  /// As `recv`: also -1 with `errno`.
+  [[nodiscard]] std::ptrdiff_t receive(char* to, std::size_t size);
+
   std::string host_;
   std::uint16_t port_;
   http_client_options options_;
   descriptor socket_;
+  /// None for plain HTTP.
+  std::unique_ptr<tls_engine> tls_;
+  /// Of an answer that came over TLS before the request was sent.
+  std::string early_;
 };
 
 } // namespace muster

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -62,10 +63,28 @@ std::string media_type(std::string_view text) {
   return result;
 }
 
+/// Whether text is a word in any case. `word` is in lower case.
+bool is_word(std::string_view text, std::string_view word) {
+  return std::equal(text.begin(), text.end(), word.begin(), word.end(),
+                    [](char a, char b) { return lower(a) == b; });
+}
+
 bool is_continue(std::string_view text) {
-  std::string value{text.substr(0, 16)};
-  std::transform(value.begin(), value.end(), value.begin(), lower);
-  return value == "100-continue";
+  return is_word(text, "100-continue");
+}
+
+/// Whether a browser says that the request is of a page of another origin. A
+/// node without tokens trusts whoever reaches it, and every page that its
+/// user's browser shows reaches it. With tokens a page would need one.
+template <class Message>
+bool is_of_foreign_page(const Message& message, bool trusting) {
+  auto origin = message.find(http::field::origin);
+  if (!trusting || origin == message.end())
+    return false;
+  auto text = to_view(origin->value());
+  auto host = to_view(message[http::field::host]);
+  auto scheme = text.find("://");
+  return scheme == std::string_view::npos || text.substr(scheme + 3) != host;
 }
 
 /// Methods that a metric may name: clients can send any word.
@@ -129,6 +148,8 @@ struct http_connection::request_head {
 
 http_connection::http_connection(http_loop& home, asio::ip::tcp::socket socket)
   : home_(home), socket_(std::move(socket)) {
+  if (home_.state->tls)
+    tls_ = tls_engine::accepting(home_.state->tls);
   ++home_.state->metrics.connections;
   ++home_.state->metrics.connections_total;
   enter(phase::idle);
@@ -179,7 +200,7 @@ void http_connection::sweep(clock::time_point now) {
 }
 
 void http_connection::close_if_idle() {
-  if (phase_ == phase::idle)
+  if (phase_ == phase::idle || phase_ == phase::handshake)
     close();
 }
 
@@ -196,6 +217,11 @@ void http_connection::abandon() {
 
 /// Whether the other side has not ended the connection.
 bool http_connection::client_is_there() {
+  if (tls_) {
+    // The end is preceded by an alert, which nobody reads at the moment.
+    pollfd item{socket_.native_handle(), POLLRDHUP, 0};
+    return ::poll(&item, 1, 0) == 0;
+  }
   char byte = 0;
   auto got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
@@ -208,9 +234,16 @@ bool http_connection::client_is_there() {
 
 asio::awaitable<void> http_connection::run() {
   try {
-    while (co_await serve_one()) {
+    auto good = true;
+    if (home_.state->tls) {
+      auto ec = co_await shake_hands();
+      good = !ec;
+    }
+    while (good && co_await serve_one()) {
       // nop
     }
+    if (tls_)
+      co_await finish_tls();
   } catch (const std::exception&) {
     // No memory, or a bug: this connection ends, the server goes on.
   }
@@ -272,6 +305,12 @@ http_connection::objection(parser& p, const request_head& request) const {
   if (message.version() == 11
       && message.find(http::field::host) == message.end())
     return problem(400, "the request has no Host");
+  // The parser takes away a chunking that stands last and passes over the rest.
+  if (auto pos = message.find(http::field::transfer_encoding);
+      pos != message.end() && !is_word(to_view(pos->value()), "chunked"))
+    return problem(501, "the only transfer encoding known is chunked");
+  if (is_of_foreign_page(message, home_.state->options.tokens.empty()))
+    return problem(403, "a web page of another origin may not use this node");
   if (!request.match.found && request.match.allowed.empty())
     return problem(404, "no such path");
   if (!request.match.found) {
@@ -279,6 +318,8 @@ http_connection::objection(parser& p, const request_head& request) const {
     result.headers.emplace_back("Allow", request.match.allowed);
     return result;
   }
+  if (auto denied = denial(p, request))
+    return denied;
   if (p.content_length().value_or(0) > request.limit)
     return problem(413,
                    fmt::format("the body may have {} bytes", request.limit));
@@ -286,6 +327,40 @@ http_connection::objection(parser& p, const request_head& request) const {
       pos != message.end() && !is_continue(to_view(pos->value())))
     return problem(417, "the only expectation known is 100-continue");
   return std::nullopt;
+}
+
+/// Why a request's token does not do.
+std::optional<http_response>
+http_connection::denial(parser& p, const request_head& request) const {
+  auto& tokens = home_.state->options.tokens;
+  auto needs = request.match.found->needs;
+  if (tokens.empty() || needs == scope::open)
+    return std::nullopt;
+  auto& message = p.get();
+  auto [first, last] = message.equal_range(http::field::authorization);
+  if (first == last) {
+    auto result = problem(401, "this path needs a token: Authorization: "
+                               "Bearer TOKEN");
+    result.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"muster\"");
+    return result;
+  }
+  auto verdict = token_table::verdict::unknown;
+  if (std::next(first) == last)
+    verdict = tokens.check(to_view(first->value()), needs);
+  if (verdict == token_table::verdict::granted)
+    return std::nullopt;
+  auto known = verdict == token_table::verdict::missing_scope;
+  auto word = to_string(needs);
+  auto result
+    = known ? problem(403, fmt::format("the token lacks the scope {}", word))
+            : problem(401, "the token is not valid here");
+  result.headers.emplace_back(
+    "WWW-Authenticate",
+    known ? fmt::format("Bearer realm=\"muster\", "
+                        "error=\"insufficient_scope\", scope=\"{}\"",
+                        word)
+          : "Bearer realm=\"muster\", error=\"invalid_token\"");
+  return result;
 }
 
 http_call http_connection::call_of(parser& p, request_head& request) const {
@@ -336,8 +411,12 @@ asio::awaitable<void> http_connection::wait_for(reply_slot* slot) {
 asio::awaitable<boost::system::error_code>
 http_connection::read_more(std::size_t size) {
   error_code ec;
-  auto got = co_await socket_.async_read_some(
-    buffer_.prepare(size), asio::redirect_error(asio::use_awaitable, ec));
+  std::size_t got = 0;
+  if (tls_)
+    ec = co_await read_tls(size, got);
+  else
+    got = co_await socket_.async_read_some(
+      buffer_.prepare(size), asio::redirect_error(asio::use_awaitable, ec));
   buffer_.commit(got);
   // A slow upload may go on as long as it goes on.
   deadline_ += std::chrono::milliseconds{got / min_bytes_per_ms};
@@ -413,6 +492,10 @@ asio::awaitable<void> http_connection::invite_body(parser& p) {
       || message.find(http::field::expect) == message.end())
     co_return;
   static constexpr std::string_view text = "HTTP/1.1 100 Continue\r\n\r\n";
+  if (tls_) {
+    (void)co_await write_tls(text);
+    co_return;
+  }
   error_code ec;
   co_await asio::async_write(socket_, asio::buffer(text.data(), text.size()),
                              asio::redirect_error(asio::use_awaitable, ec));
@@ -487,11 +570,17 @@ asio::awaitable<bool> http_connection::respond(http_response& response,
   auto undone = response.undelivered && !client_is_there();
   error_code ec;
   if (!undone) {
-    std::array<asio::const_buffer, 2> parts{asio::buffer(head_),
-                                            head ? asio::const_buffer{}
-                                                 : asio::buffer(response.body)};
-    auto sent = co_await asio::async_write(
-      socket_, parts, asio::redirect_error(asio::use_awaitable, ec));
+    std::size_t sent = 0;
+    if (tls_) {
+      ec = co_await answer_tls(response, head);
+      sent = head_.size() + (head ? 0 : response.body.size());
+    } else {
+      std::array<asio::const_buffer, 2> parts{
+        asio::buffer(head_),
+        head ? asio::const_buffer{} : asio::buffer(response.body)};
+      sent = co_await asio::async_write(
+        socket_, parts, asio::redirect_error(asio::use_awaitable, ec));
+    }
     home_.state->metrics.bytes_out.fetch_add(sent, std::memory_order_relaxed);
   }
   if ((undone || ec) && response.undelivered)
@@ -502,6 +591,8 @@ asio::awaitable<bool> http_connection::respond(http_response& response,
 /// Lets the client read the last answer before the connection is reset: takes
 /// what it still sends, for a while.
 asio::awaitable<void> http_connection::linger() {
+  if (tls_)
+    co_await finish_tls();
   error_code ec;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ec);
   enter(phase::writing);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/tls_engine.hpp"
 #include "runtime/asio_coroutine.hpp"
 #include "runtime/http_answer.hpp"
 
@@ -30,6 +31,8 @@ struct route_match;
 ///     idle --first byte--> reading --whole--> handling --answer--> writing
 ///      ^                                                              |
 ///      +--------------------------- keep-alive -----------------------+
+///
+/// With TLS a handshake comes first.
 class http_connection : public std::enable_shared_from_this<http_connection> {
 public:
   using clock = std::chrono::steady_clock;
@@ -48,7 +51,7 @@ public:
   void abandon();
 
 private:
-  enum class phase { idle, reading, handling, writing };
+  enum class phase { handshake, idle, reading, handling, writing };
 
   template <class T>
   using task = boost::asio::awaitable<T>;
@@ -62,6 +65,16 @@ private:
   task<error_code> read_header(parser& p);
   task<error_code> read_body(parser& p, body_share& share);
   task<error_code> read_more(std::size_t size);
+
+  // http_connection_tls.cpp
+  task<error_code> shake_hands();
+  task<error_code> read_tls(std::size_t size, std::size_t& got);
+  task<error_code> write_tls(std::string_view text);
+  task<error_code> answer_tls(const http_response& response, bool head);
+  /// Tells the other side that nothing more comes.
+  task<void> finish_tls();
+  task<error_code> send_output();
+  task<error_code> receive_input();
   task<void> invite_body(parser& p);
   /// Answers a request whose body is not wanted.
   task<bool> answer_early(parser& p, const request_head& request,
@@ -76,6 +89,8 @@ private:
   request_head look_at(parser& p) const;
   std::optional<http_response> objection(parser& p,
                                          const request_head& request) const;
+  std::optional<http_response> denial(parser& p,
+                                      const request_head& request) const;
   http_call call_of(parser& p, request_head& request) const;
   void render_head(const http_response& response, bool keep_alive);
   [[nodiscard]] bool client_is_there();
@@ -84,6 +99,8 @@ private:
 
   http_loop& home_;
   boost::asio::ip::tcp::socket socket_;
+  /// None without TLS.
+  std::unique_ptr<tls_engine> tls_;
   boost::beast::flat_buffer buffer_;
   std::string head_;
   phase phase_ = phase::idle;

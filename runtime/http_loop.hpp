@@ -8,8 +8,10 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -67,6 +69,9 @@ public:
   clock::time_point now;
   /// For `Date`.
   std::string date;
+  /// What has come over TLS on its way into a connection; empty in between, so
+  /// that connections that rest need no memory for it.
+  std::array<char, std::size_t{32} << 10> scratch;
   // Ends before what is above: coroutines that are left end with it.
   boost::asio::io_context io{1};
   std::shared_ptr<answer_box> box;

@@ -119,7 +119,9 @@ struct http_server::impl {
     error_code ec;
     socket.set_option(tcp::no_delay{true}, ec);
     if (state->metrics.connections >= state->options.max_connections) {
-      turn_away(std::move(socket));
+      // Over TLS this would take a handshake.
+      if (!state->tls)
+        turn_away(std::move(socket));
       return;
     }
     front().wake();

@@ -77,8 +77,8 @@ std::string encode_batch(const job_options& options,
   return {out.data(), out.size()};
 }
 
-job_sender::job_sender(const endpoint& node, settings opts)
-  : client_(node.host, node.port), settings_(std::move(opts)) {
+job_sender::job_sender(const node_access& node, settings opts)
+  : client_(node.at.host, node.at.port, node.http), settings_(std::move(opts)) {
   // nop
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "persistence/expected.hpp"
-#include "runtime/command_line.hpp"
 #include "runtime/http_client.hpp"
+#include "runtime/node_access.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -48,7 +48,7 @@ public:
     millis first_pause{100};
   };
 
-  job_sender(const endpoint& node, settings opts);
+  job_sender(const node_access& node, settings opts);
 
   /// Sends a batch when it is large enough.
   [[nodiscard]] expected<void> add(std::string payload);

@@ -1,6 +1,7 @@
 #include "runtime/load_client.hpp"
 
 #include "actors/spawn.hpp"
+#include "actors/tls_socket.hpp"
 #include "runtime/process_usage.hpp"
 #include "runtime/reply_parser.hpp"
 
@@ -26,6 +27,7 @@ namespace {
 constexpr std::size_t read_size = std::size_t{256} << 10;
 constexpr std::size_t max_events = 256;
 constexpr int resting_pause_ms = 1;
+constexpr millis handshake_limit{10'000};
 
 std::string last_error() {
   return std::system_category().message(errno);
@@ -71,6 +73,10 @@ private:
 
 struct connection {
   descriptor fd;
+  /// None for plain HTTP.
+  std::unique_ptr<tls_engine> tls;
+  /// The request, where something had to be added to it.
+  std::string request;
   /// What is still to be written of the request.
   std::string_view unsent;
   /// What has come of a reply that is not complete; mostly empty.
@@ -206,11 +212,27 @@ private:
     auto& self = connections_[index];
     self.fd = std::move(*fd);
     self.watches_output = false;
+    if (options_.tls && !secure(self))
+      return false;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = index;
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, self.fd.get(), &event);
     return true;
+  }
+
+  bool secure(connection& self) {
+    self.tls = tls_engine::connecting(options_.tls, options_.host);
+    if (!self.tls) {
+      failure_
+        = error{errc::unavailable, "no certificate can be for this host"};
+      return false;
+    }
+    auto met = shake_hands(self.fd.get(), *self.tls,
+                           load_clock::now() + handshake_limit);
+    if (!met)
+      failure_ = met.error();
+    return met.has_value();
   }
 
   void watch_output(std::size_t index, bool on) {
@@ -247,10 +269,31 @@ private:
       resting_.push_back(index);
       return;
     }
+    if (!options_.token.empty())
+      authorize(self);
+    if (self.tls)
+      encrypt(self);
     self.waiting = true;
     ++outstanding_;
     self.sent = now_;
     flush(index);
+  }
+
+  void authorize(connection& self) const {
+    auto line = self.unsent.find("\r\n") + 2;
+    self.request = self.unsent.substr(0, line);
+    self.request.append("Authorization: Bearer ")
+      .append(options_.token)
+      .append("\r\n")
+      .append(self.unsent.substr(line));
+    self.unsent = self.request;
+  }
+
+  static void encrypt(connection& self) {
+    // A connection that is broken is found by reading.
+    static_cast<void>(self.tls->write(self.unsent));
+    self.request = std::exchange(self.tls->output(), {});
+    self.unsent = self.request;
   }
 
   void flush(std::size_t index) {
@@ -276,8 +319,10 @@ private:
 
   void receive(std::size_t index) {
     auto& self = connections_[index];
-    auto n
-      = ::recv(self.fd.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    auto n = self.tls ? muster::receive(self.fd.get(), *self.tls,
+                                        buffer_.data(), buffer_.size())
+                      : ::recv(self.fd.get(), buffer_.data(), buffer_.size(),
+                               MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
       return;
     if (n <= 0) {
@@ -291,6 +336,9 @@ private:
     }
     if (take_reply(index, bytes))
       send_next(index);
+    // What was decrypted already makes no event.
+    else if (self.tls && self.waiting)
+      receive(index);
   }
 
   void reconnect(std::size_t index) {

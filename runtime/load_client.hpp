@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/tls_context.hpp"
 #include "persistence/expected.hpp"
 #include "persistence/job.hpp"
 
@@ -67,6 +68,10 @@ struct load_options {
   millis linger{10'000};
   /// The processes to take CPU time from.
   std::vector<pid_t> servers;
+  /// Goes with every request as `Authorization: Bearer`; empty is none.
+  std::string token;
+  /// HTTPS instead of HTTP, if there is one.
+  tls_context tls;
 };
 
 struct load_report {

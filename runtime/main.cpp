@@ -23,6 +23,7 @@ constexpr command commands[] = {
   {"backup", "consistent copy of a live or stopped store", muster::run_backup},
   {"demo", "a local node, real work, a crash in the middle", muster::run_demo},
   {"bench", "measure a running node or a private one", muster::run_bench},
+  {"certs", "make certificates for TLS", muster::run_certs},
   {"version", "print versions", muster::run_version},
 };
 

@@ -161,6 +161,7 @@ struct node::impl {
     if (auto ok = actors->add_child(gateway_child(std::move(options))); !ok)
       return ok;
     facts.http = {http->address(), http->port()};
+    facts.https = !settings.http.certificate.empty();
     return {};
   }
 
@@ -260,6 +261,7 @@ struct node::impl {
       return;
     caf::anon_send_exit(gate, caf::exit_reason::user_shutdown);
     gate = nullptr;
+    close_transport(system);
   }
 
   [[nodiscard]] std::filesystem::path facts_file() const {

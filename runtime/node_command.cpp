@@ -28,6 +28,18 @@ std::optional<std::string> wait_for_end(signal_watch& signals,
   return std::nullopt;
 }
 
+void warn_of_exposure(const node_settings& settings, const logger& log) {
+  if (settings.insecure)
+    log.warning(
+      "insecure: whoever reaches this node can use it",
+      {{"http", settings.http.address}, {"node", settings.node_address}});
+  else if (!is_loopback(settings.http.address)
+           && settings.http.certificate.empty())
+    log.warning("HTTP is not encrypted: others on its way can read tokens and "
+                "payloads",
+                {{"http", settings.http.address}});
+}
+
 } // namespace
 
 int run_node(arguments args) {
@@ -49,10 +61,7 @@ int run_node(arguments args) {
   if (settings->exit_with_stdin)
     input.emplace();
   logger log{settings->level, settings->json_log};
-  if (settings->insecure)
-    log.warning(
-      "insecure: whoever reaches this node can use it",
-      {{"http", settings->http.address}, {"node", settings->node_address}});
+  warn_of_exposure(*settings, log);
   auto running = node::start(config, std::move(*settings), log);
   if (!running)
     return report_failure("node", running.error().message);

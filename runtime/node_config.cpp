@@ -99,11 +99,6 @@ expected<std::string> read_config_file(const std::string& file) {
 
 } // namespace
 
-bool is_loopback(const std::string& address) {
-  return address.starts_with("127.") || address == "::1"
-         || address == "localhost";
-}
-
 expected<void> node_config::read(arguments args) {
   auto sorted = sort_arguments(custom_options_, args);
   if (!sorted.positional.empty())
@@ -112,7 +107,11 @@ expected<void> node_config::read(arguments args) {
     if (arg.starts_with("--exec.") || arg.starts_with("--exec="))
       return invalid("exec.handlers can stand in the file given by "
                      "--config-file only");
+    else if (arg.starts_with("--http.tokens") || arg.starts_with("--http="))
+      return invalid("http.tokens can stand in the file given by --config-file "
+                     "only, since others can see a command line");
   auto file = take_file_option(sorted.options);
+  file_ = file.value_or("");
   std::istringstream in;
   if (!file)
     in.setstate(std::ios::failbit);
@@ -122,14 +121,16 @@ expected<void> node_config::read(arguments args) {
     in.str(std::move(*text));
   auto text = in.str();
   if (auto err = parse(std::move(sorted.options), in))
-    return invalid(describe(custom_options_, err, file.value_or("")));
+    return invalid(describe(custom_options_, err, file_));
   if (!remainder.empty())
     return invalid("unexpected argument '" + remainder.front() + "'");
   if (auto ok = check_file(text); !ok)
     return ok;
   if (auto ok = check_scheduler(); !ok)
     return ok;
-  return set_node_traffic();
+  if (auto ok = set_node_traffic(); !ok)
+    return ok;
+  return set_node_tls();
 }
 
 /// CAF passes over names that it does not know and values that do not fit, and
@@ -140,7 +141,7 @@ expected<void> node_config::check_file(const std::string& text) const {
   if (!raw)
     return invalid("config-file: " + to_string(raw.error()));
   for (auto& [name, value] : *raw) {
-    if (name == "caf" || name == "exec")
+    if (name == "caf" || name == "exec" || name == "http")
       continue;
     auto* option = custom_options_.qualified_name_lookup("global", name);
     if (option == nullptr)
@@ -149,11 +150,20 @@ expected<void> node_config::check_file(const std::string& text) const {
     if (!fits(*option, value))
       return invalid(describe_bad_value(*option, to_string(value)));
   }
-  if (auto exec = caf::get_if<caf::settings>(&*raw, "exec"))
-    for (auto& [name, value] : *exec)
-      if (name != "handlers")
+  for (auto [group, only] :
+       {std::pair{"exec", "handlers"}, {"http", "tokens"}}) {
+    auto pos = raw->find(group);
+    if (pos == raw->end())
+      continue;
+    auto members = caf::get_if<caf::settings>(&pos->second);
+    if (!members)
+      return invalid(
+        fmt::format("config-file: {0} must be {0}.{1}", group, only));
+    for (auto& [name, value] : *members)
+      if (name != only)
         return invalid(
-          fmt::format("config-file: there is no setting 'exec.{}'", name));
+          fmt::format("config-file: there is no setting '{}.{}'", group, name));
+  }
   return {};
 }
 
@@ -185,11 +195,13 @@ expected<void> node_config::set_node_traffic() {
 
 expected<node_settings> node_config::settings() const {
   using step = expected<void> (node_config::*)(node_settings&) const;
-  constexpr std::array<step, 8> steps{
+  constexpr std::array<step, 11> steps{
     &node_config::read_roles,     &node_config::read_join,
     &node_config::read_addresses, &node_config::read_worker,
     &node_config::read_durations, &node_config::read_sizes,
-    &node_config::read_logging,   &node_config::read_exec};
+    &node_config::read_logging,   &node_config::read_exec,
+    &node_config::read_https,     &node_config::read_tokens,
+    &node_config::check_exposure};
   node_settings result;
   for (auto read_part : steps)
     if (auto ok = (this->*read_part)(result); !ok)
@@ -258,16 +270,9 @@ expected<void> node_config::read_addresses(node_settings& to) const {
   to.node_port = raw_.node_port;
   std::pair<const char*, const std::string*> addresses[] = {
     {"http-address", &raw_.http_address}, {"node-address", &raw_.node_address}};
-  for (auto& [name, address] : addresses) {
+  for (auto& [name, address] : addresses)
     if (address->empty())
       return invalid(fmt::format("{} must not be empty", name));
-    if (!is_loopback(*address) && !raw_.insecure)
-      return invalid(
-        fmt::format("{}: {} may be open to anybody who can reach it, since "
-                    "this version has "
-                    "neither TLS nor tokens; give --insecure if that is meant",
-                    name, *address));
-  }
   if (raw_.http_port != 0 && raw_.http_port == raw_.node_port
       && raw_.http_address == raw_.node_address && raw_.strict_ports)
     return invalid("http-port and node-port must differ");

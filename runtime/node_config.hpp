@@ -31,6 +31,8 @@ struct node_settings {
   bool insecure = false;
   /// End when the standard input does.
   bool exit_with_stdin = false;
+  /// Whether nodes show each other certificates.
+  bool node_tls = false;
   /// How others reach this node, if not by the address that it listens on. Port
   /// 0 is the one that it listens on.
   endpoint advertise;
@@ -77,6 +79,12 @@ private:
     bool strict_ports = false;
     bool insecure = false;
     bool exit_with_stdin = false;
+    std::string http_token_file;
+    std::string http_certificate;
+    std::string http_key;
+    std::string node_ca;
+    std::string node_certificate;
+    std::string node_key;
     std::string join;
     std::string node_advertise;
     std::string node_heartbeat = "1s";
@@ -112,6 +120,12 @@ private:
   [[nodiscard]] expected<void> read_roles(node_settings& to) const;
   [[nodiscard]] expected<void> read_join(node_settings& to) const;
   [[nodiscard]] expected<void> read_addresses(node_settings& to) const;
+  // node_security.cpp
+  [[nodiscard]] expected<void> set_node_tls();
+  [[nodiscard]] expected<void> read_https(node_settings& to) const;
+  [[nodiscard]] expected<void> read_tokens(node_settings& to) const;
+  [[nodiscard]] expected<void> add_tokens_of_file(token_table& to) const;
+  [[nodiscard]] expected<void> check_exposure(node_settings& to) const;
   [[nodiscard]] expected<void> read_worker(node_settings& to) const;
   [[nodiscard]] expected<void> read_durations(node_settings& to) const;
   [[nodiscard]] expected<void> read_sizes(node_settings& to) const;
@@ -119,9 +133,12 @@ private:
   [[nodiscard]] expected<void> read_exec(node_settings& to) const;
 
   raw_settings raw_;
+  /// What `--config-file` named.
+  std::string file_;
 };
 
-/// Whether an address can be reached from this machine only.
+/// Whether an IP address, or `localhost`, can be reached from this machine
+/// only. False for all other names.
 [[nodiscard]] bool is_loopback(const std::string& address);
 
 } // namespace muster

@@ -23,10 +23,10 @@ endpoint endpoint_from(const nlohmann::json& object) {
                   object.at("port").get<std::uint16_t>()};
 }
 
-void append_endpoint(std::string& out, const endpoint& at) {
+void append_endpoint(std::string& out, const endpoint& at, bool tls = false) {
   out += R"({"address":)";
   append_json_string(out, at.host);
-  out += fmt::format(R"(,"port":{}}})", at.port);
+  out += fmt::format(R"(,"port":{}{}}})", at.port, tls ? R"(,"tls":true)" : "");
 }
 
 bool write_all(int fd, std::string_view content) {
@@ -61,7 +61,7 @@ std::string to_json(const node_facts& facts) {
     append_json_string(out, role);
   }
   out += R"(],"http":)";
-  append_endpoint(out, facts.http);
+  append_endpoint(out, facts.http, facts.https);
   out += R"(,"node":)";
   append_endpoint(out, facts.node);
   out += "}\n";
@@ -77,6 +77,7 @@ expected<node_facts> parse_node_json(std::string_view text) {
     result.incarnation = object.at("incarnation").get<std::string>();
     result.roles = object.at("roles").get<std::vector<std::string>>();
     result.http = endpoint_from(object.at("http"));
+    result.https = object.at("http").value("tls", false);
     result.node = endpoint_from(object.at("node"));
     return result;
   } catch (const nlohmann::json::exception&) {

@@ -19,6 +19,8 @@ struct node_facts {
   std::vector<std::string> roles;
   endpoint http;
   endpoint node;
+  /// Whether HTTP goes over TLS.
+  bool https = false;
 
   friend bool operator==(const node_facts&, const node_facts&) = default;
 };

@@ -23,6 +23,12 @@ node_config::node_config() {
     .add(raw_.exit_with_stdin, "exit-with-stdin",
          "end when the standard input does")
     .add(raw_.insecure, "insecure", "listen beyond loopback unprotected")
+    .add(raw_.http_token_file, "http-token-file", "tokens of HTTP clients")
+    .add(raw_.http_certificate, "http-certificate", "certificate for HTTPS")
+    .add(raw_.http_key, "http-key", "the certificate's key")
+    .add(raw_.node_ca, "node-ca", "authority of nodes' certificates")
+    .add(raw_.node_certificate, "node-certificate", "this node's certificate")
+    .add(raw_.node_key, "node-key", "the certificate's key")
     .add(raw_.join, "join", "nodes to join")
     .add(raw_.node_advertise, "node-advertise", "how others reach this node")
     .add(raw_.node_heartbeat, "node-heartbeat",
@@ -74,6 +80,13 @@ Starts a node. The same names work in the file given by --config-file=FILE
   --strict-ports              an occupied port is an error instead
   --exit-with-stdin           end when the standard input does: for a parent
                               that holds the other end of a pipe
+  --http-token-file=FILE      who may do what over HTTP; lines of NAME SECRET
+                              SCOPE,SCOPE (read, enqueue, work, admin)
+  --http-certificate=FILE     HTTPS instead of HTTP: the certificate (PEM, with
+  --http-key=FILE             its chain) and its key; TLS 1.2 or later
+  --node-ca=FILE              TLS between nodes: the authority whose
+  --node-certificate=FILE     certificates are good, this node's certificate
+  --node-key=FILE             and its key (PEM; see 'muster certs --help')
   --insecure                  listen beyond loopback without protection
   --concurrency=N             jobs that run at once; default: cores
   --queues=A,B                queues that the worker serves; default: all
@@ -106,6 +119,11 @@ comes on standard input, the result goes to standard output, exit status 0 is
 success:
 
   exec.handlers.wordcount = ["wc", "-w"]
+
+Tokens may stand there too, as hashes (of `printf %s SECRET | sha256sum`) or, if
+the file is its owner's alone (chmod 600), as they are:
+
+  http.tokens.ci = ["sha256:2bb80d53...", "enqueue", "read"]
 
 CAF's own settings are there too, such as --caf.scheduler.max-threads=4.
 

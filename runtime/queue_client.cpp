@@ -80,7 +80,7 @@ queue_client::queue_client(const std::string& host, std::uint16_t port,
                            std::string queue, http_client_options options)
   : queue_(std::move(queue)),
     path_("/v1/queues/" + queue_),
-    http_(host, port, options) {
+    http_(host, port, std::move(options)) {
   // nop
 }
 

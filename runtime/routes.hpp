@@ -1,7 +1,9 @@
 #pragma once
 
+#include "actors/tls_context.hpp"
 #include "runtime/gateway.hpp"
 #include "runtime/http_text.hpp"
+#include "runtime/http_tokens.hpp"
 #include "runtime/http_types.hpp"
 #include "runtime/problem.hpp"
 #include "runtime/rate_sampler.hpp"
@@ -33,6 +35,8 @@ struct gateway_state : std::enable_shared_from_this<gateway_state> {
 
   gateway_options options;
   gateway_backend backend;
+  /// None: plain HTTP.
+  tls_context tls;
   std::atomic<bool> draining{false};
   /// Bytes of the bodies that are being received or handled.
   std::atomic<std::size_t> body_bytes{0};
@@ -58,6 +62,8 @@ struct route {
   std::string_view method;
   /// Such as `/v1/jobs/{id}`.
   std::string_view path;
+  /// What its caller needs where there are tokens.
+  scope needs;
   body_limit limit;
   route_function run;
 };

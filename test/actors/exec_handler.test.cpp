@@ -114,6 +114,13 @@ TEST_CASE("a command knows its job") {
   CHECK(job.run(count) == "1\n");
 }
 
+TEST_CASE("a command does not learn the token of its node's user") {
+  ::setenv("MUSTER_TOKEN", "not for commands", 1);
+  auto told = shell("env | grep -c ^MUSTER_TOKEN= || true");
+  ::unsetenv("MUSTER_TOKEN");
+  CHECK(attempt{""}.run(told) == "0\n");
+}
+
 TEST_CASE("a command that fails says how and shows the end of its errors") {
   auto result = attempt{""}.run(shell("echo broken >&2; exit 3"));
   REQUIRE(!result);

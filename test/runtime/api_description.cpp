@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 /// Of HTTP itself: any request can be answered so.
-constexpr std::array transport_statuses{405, 408, 413, 417, 431};
+constexpr std::array transport_statuses{401, 403, 405, 408, 413, 417, 431, 501};
 
 std::vector<std::string_view> segments(std::string_view path) {
   std::vector<std::string_view> result;

@@ -18,7 +18,8 @@ gateway_options gateway_fixture::local() {
 }
 
 gateway_fixture::gateway_fixture(const gateway_options& options,
-                                 const journal_options& wish) {
+                                 const journal_options& wish,
+                                 const http_client_options& client) {
   auto settings = wish;
   settings.directory = dir.path();
   if (settings.map_size == journal_options{}.map_size)
@@ -38,7 +39,7 @@ gateway_fixture::gateway_fixture(const gateway_options& options,
   auto started = gateway::start(options, std::move(backend));
   REQUIRE(started);
   server = std::move(*started);
-  client_ = std::make_unique<http_client>("127.0.0.1", server->port());
+  client_ = std::make_unique<http_client>("127.0.0.1", server->port(), client);
 }
 
 gateway_fixture::~gateway_fixture() {

@@ -20,7 +20,8 @@ namespace muster {
 class gateway_fixture {
 public:
   explicit gateway_fixture(const gateway_options& options = local(),
-                           const journal_options& storage = {});
+                           const journal_options& storage = {},
+                           const http_client_options& client = {});
   ~gateway_fixture();
   gateway_fixture(const gateway_fixture&) = delete;
   gateway_fixture& operator=(const gateway_fixture&) = delete;

@@ -76,6 +76,17 @@ TEST_CASE("the description has exactly the gateway's paths and methods") {
   CHECK(described == served);
 }
 
+TEST_CASE("the description names the scope that each route needs") {
+  for (auto& each : api_description::get().operations()) {
+    INFO(each.method << ' ' << each.path);
+    auto match = match_route(each.method, each.path);
+    REQUIRE(match.found);
+    auto needed = to_string(match.found->needs);
+    CHECK(each.facts.at("security")
+          == (needed == "open" ? json::array() : json{{{"token", {needed}}}}));
+  }
+}
+
 TEST_CASE("the description names each placeholder of a path") {
   for (auto& each : api_description::get().operations()) {
     INFO(each.method << ' ' << each.path);

@@ -1,14 +1,18 @@
 #include "test/runtime/raw_connection.hpp"
 
+#include "actors/tls_socket.hpp"
 #include "runtime/reply_parser.hpp"
 
 #include <arpa/inet.h>
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdexcept>
 #include <sys/socket.h>
+#include <utility>
 
 namespace muster {
 
@@ -18,7 +22,7 @@ constexpr int limit_ms = 20'000;
 
 } // namespace
 
-raw_connection::raw_connection(std::uint16_t port)
+raw_connection::raw_connection(std::uint16_t port, const tls_context& tls)
   : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -30,9 +34,24 @@ raw_connection::raw_connection(std::uint16_t port)
     throw std::runtime_error{"cannot connect"};
   int on = 1;
   ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  if (!tls)
+    return;
+  tls_ = tls_engine::connecting(tls, "127.0.0.1");
+  auto met = shake_hands(socket_.get(), *tls_,
+                         std::chrono::steady_clock::now()
+                           + std::chrono::milliseconds{limit_ms});
+  if (!met)
+    throw std::runtime_error{met.error().message};
 }
 
 bool raw_connection::send(std::string_view bytes) {
+  if (!tls_)
+    return send_raw(bytes);
+  return tls_->write(bytes) == tls_engine::status::done
+         && send_raw(std::exchange(tls_->output(), {}));
+}
+
+bool raw_connection::send_raw(std::string_view bytes) {
   while (!bytes.empty()) {
     auto n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n <= 0)
@@ -51,10 +70,18 @@ bool raw_connection::trickle(std::string_view bytes) {
 
 bool raw_connection::read_some() {
   pollfd item{socket_.get(), POLLIN, 0};
-  if (::poll(&item, 1, limit_ms) != 1)
-    throw std::runtime_error{"nothing comes; so far: " + input_};
   std::array<char, 65'536> bytes;
-  auto n = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
+  std::ptrdiff_t n = -1;
+  do {
+    if (tls_)
+      n = receive(socket_.get(), *tls_, bytes.data(), bytes.size());
+    if (n >= 0 || (tls_ && errno != EAGAIN))
+      break;
+    if (::poll(&item, 1, limit_ms) != 1)
+      throw std::runtime_error{"nothing comes; so far: " + input_};
+    if (!tls_)
+      n = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
+  } while (tls_);
   if (n > 0)
     input_.append(bytes.data(), static_cast<std::size_t>(n));
   return n > 0;

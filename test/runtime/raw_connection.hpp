@@ -1,9 +1,11 @@
 #pragma once
 
 #include "actors/spawn.hpp"
+#include "actors/tls_engine.hpp"
 #include "runtime/http_client.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,7 +16,8 @@ namespace muster {
 /// What cannot be done within 20 seconds throws `std::runtime_error`.
 class raw_connection {
 public:
-  explicit raw_connection(std::uint16_t port);
+  /// Shakes hands if there is a context.
+  explicit raw_connection(std::uint16_t port, const tls_context& tls = {});
 
   /// Sends all bytes; false if the server has closed the connection.
   bool send(std::string_view bytes);
@@ -43,7 +46,10 @@ private:
   /// Reads what comes; false at the connection's end.
   bool read_some();
 
+  bool send_raw(std::string_view bytes);
+
   descriptor socket_;
+  std::unique_ptr<tls_engine> tls_;
   std::string input_;
 };
 
