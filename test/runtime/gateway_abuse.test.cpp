@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <string>
+#include <vector>
 
 // What somebody might try who wishes no good.
 
@@ -45,10 +46,10 @@ TEST_CASE("a transfer encoding that is not understood is refused") {
 TEST_CASE("a web page of another origin cannot use a node without tokens") {
   gateway_fixture gate;
   auto host = "127.0.0.1:" + std::to_string(gate.port());
-  for (std::string origin :
-       {"http://example.com", "null", "http://127.0.0.1:1",
-        "http://" + host + "0",
-        "http://example.com:" + std::to_string(gate.port()), ""}) {
+  for (auto& origin : std::vector<std::string>{
+         "http://example.com", "null", "http://127.0.0.1:1",
+         "http://" + host + "0",
+         "http://example.com:" + std::to_string(gate.port()), ""}) {
     INFO(origin);
     CHECK(gate.send("POST", jobs, "x", {{"Origin", origin}}).status == 403);
     CHECK(gate.send("GET", "/v1/queues", {}, {{"Origin", origin}}).status
@@ -102,11 +103,10 @@ TEST_CASE("a path cannot leave its route") {
 TEST_CASE("numbers beyond all bounds are refused") {
   gateway_fixture gate;
   std::string huge(400, '9');
-  for (auto& query :
-       {"priority=" + huge, "max_attempts=" + huge, "delay=" + huge + "h",
-        "timeout=" + huge, "ttl=18446744073709551615d", "delay=1e9h",
-        std::string{"delay=-1s"}, std::string{"priority=-1"},
-        std::string{"priority=256"}, std::string{"max_attempts=0"}}) {
+  for (auto& query : std::vector<std::string>{
+         "priority=" + huge, "max_attempts=" + huge, "delay=" + huge + "h",
+         "timeout=" + huge, "ttl=18446744073709551615d", "delay=1e9h",
+         "delay=-1s", "priority=-1", "priority=256", "max_attempts=0"}) {
     INFO(query.substr(0, 40));
     CHECK(gate.send("POST", jobs + "?" + query, "x").status == 400);
   }
