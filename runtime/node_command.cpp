@@ -1,6 +1,7 @@
 #include "runtime/command_line.hpp"
 #include "runtime/input_watch.hpp"
 #include "runtime/node.hpp"
+#include "runtime/service_manager.hpp"
 #include "runtime/signals.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace muster {
 
@@ -40,6 +42,12 @@ void warn_of_exposure(const node_settings& settings, const logger& log) {
                 {{"http", settings.http.address}});
 }
 
+void tell(const service_manager& manager, std::string_view state,
+          const logger& log) {
+  if (auto ok = manager.tell(state); !ok)
+    log.warning(ok.error().message);
+}
+
 } // namespace
 
 int run_node(arguments args) {
@@ -56,6 +64,7 @@ int run_node(arguments args) {
   auto settings = config.settings();
   if (!settings)
     return usage_error("node", settings.error().message);
+  const service_manager manager;
   signal_watch signals;
   std::optional<input_watch> input;
   if (settings->exit_with_stdin)
@@ -71,10 +80,12 @@ int run_node(arguments args) {
     input->serving();
   fmt::print("{}\n", ready_line(self.facts()));
   std::fflush(stdout);
+  tell(manager, "READY=1", log);
   if (auto reason = wait_for_end(signals, input, self)) {
     running->reset();
     return report_failure("node", *reason);
   }
+  tell(manager, "STOPPING=1", log);
   self.shut_down();
   return 0;
 }

@@ -7,6 +7,8 @@
 #include <lmdb.h>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <csignal>
@@ -302,4 +304,32 @@ TEST_CASE("a node shows its supervisor and counts what that has done") {
   CHECK(figures.find("muster_supervisor_child_starts_total{supervisor=\"node\","
                      "child=\"gateway\"} 1\n")
         != std::string::npos);
+}
+
+TEST_CASE("the service manager hears when a node serves and when it drains") {
+  temp_dir dir;
+  descriptor manager{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  auto path = (dir.path() / "notify").string();
+  REQUIRE(path.size() < sizeof(address.sun_path));
+  path.copy(address.sun_path, path.size());
+  REQUIRE(::bind(manager.get(), reinterpret_cast<sockaddr*>(&address),
+                 sizeof(address))
+          == 0);
+  auto heard = [&] {
+    char bytes[64];
+    auto n = ::recv(manager.get(), bytes, sizeof(bytes), MSG_DONTWAIT);
+    return n > 0 ? std::string(bytes, static_cast<std::size_t>(n))
+                 : std::string{};
+  };
+  ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  node_process node{dir.path()};
+  ::unsetenv("NOTIFY_SOCKET");
+  std::string word;
+  REQUIRE(eventually([&] { return !(word = heard()).empty(); }));
+  CHECK(word == "READY=1");
+  CHECK(heard().empty());
+  CHECK(node.stop() == exit_status{});
+  CHECK(heard() == "STOPPING=1");
 }
