@@ -127,6 +127,16 @@ void worker_state::on_manager_down() {
   hurry();
 }
 
+void worker_state::leave_replaced_manager() {
+  if (phase_ == phase::searching)
+    return;
+  auto found = options_.locate_manager();
+  if (!found || found == manager_)
+    return;
+  unwatch(self_, manager_);
+  on_manager_down();
+}
+
 void worker_state::on_leases(lease_batch& batch) {
   credit_ -= std::min(credit_, static_cast<std::uint32_t>(batch.jobs.size()));
   if (drain_) {
@@ -180,6 +190,7 @@ void worker_state::on_tick() {
   if (!runner_)
     return;
   runner_->check(job_runner::clock::now());
+  leave_replaced_manager();
   if (phase_ == phase::searching)
     search();
   else if (phase_ == phase::registering && now() >= retry_at_)

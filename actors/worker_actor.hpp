@@ -77,6 +77,9 @@ private:
   void on_accepted();
   void on_refused(const worker_refused& msg);
   void on_manager_down();
+  /// Where there is another manager, the last one is gone, even if nobody heard
+  /// of its end: it may have ended behind a link that was cut.
+  void leave_replaced_manager();
   void on_leases(lease_batch& batch);
   void on_ack(const outcome_ack& ack);
   void on_revoked(const revoke_leases& msg);

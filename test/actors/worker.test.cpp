@@ -275,6 +275,19 @@ TEST_CASE("a worker finds its manager's successor and presents its leases") {
   CHECK(batch->items.at(0).text == "precious");
 }
 
+TEST_CASE("a worker goes to its manager's successor, though it did not hear of "
+          "the manager's end") {
+  fixture fix;
+  fix.accept();
+  auto running = fix.lease("sleep", "10s");
+  REQUIRE(eventually([&] { return fix.runner->look().running == 1; }));
+  caf::scoped_actor successor{fix.system};
+  fix.publish(successor);
+  auto again = next<register_worker>(successor);
+  REQUIRE(again);
+  CHECK(again->held == std::vector{running});
+}
+
 TEST_CASE("a worker that is not known registers again") {
   fixture fix;
   fix.accept();
