@@ -294,7 +294,9 @@ http_connection::request_head http_connection::look_at(parser& p) const {
     result.is_head ? "GET" : std::string_view{result.method}, result.path);
   if (result.match.found)
     result.limit = bytes_of(result.match.found->limit, home_.state->options);
-  result.has_body = p.chunked() || p.content_length().value_or(0) > 0;
+  result.has_body = p.content_length().value_or(0) > 0
+                    || message.find(http::field::transfer_encoding)
+                         != message.end();
   return result;
 }
 
