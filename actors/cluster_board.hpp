@@ -20,7 +20,8 @@ struct node_info {
   /// `self`, `connected`, `lost`: it was connected before, or `known`: others
   /// told of it, or an earlier run did.
   std::string state;
-  /// Of the state. This and the times below are zero for one that is only known.
+  /// Of the state. This and the times below are zero for one that is only
+  /// known.
   timestamp since;
   timestamp started;
   /// When it last told of itself.

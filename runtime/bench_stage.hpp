@@ -2,9 +2,9 @@
 
 #include "persistence/expected.hpp"
 #include "runtime/bench_report.hpp"
+#include "runtime/http_client.hpp"
 #include "runtime/load_client.hpp"
 #include "runtime/load_sources.hpp"
-#include "runtime/http_client.hpp"
 #include "runtime/private_node.hpp"
 #include "runtime/queue_client.hpp"
 

@@ -234,14 +234,14 @@ bool http_connection::client_is_there() {
 
 asio::awaitable<void> http_connection::run() {
   try {
-    auto good = true;
+    auto more = true;
     if (home_.state->tls) {
       auto ec = co_await shake_hands();
-      good = !ec;
+      more = !ec;
     }
-    while (good && co_await serve_one()) {
-      // nop
-    }
+    // g++ 12 awaits also what stands behind a false `&&`.
+    while (more)
+      more = co_await serve_one();
     if (tls_)
       co_await finish_tls();
   } catch (const std::exception&) {
@@ -294,9 +294,9 @@ http_connection::request_head http_connection::look_at(parser& p) const {
     result.is_head ? "GET" : std::string_view{result.method}, result.path);
   if (result.match.found)
     result.limit = bytes_of(result.match.found->limit, home_.state->options);
-  result.has_body = p.content_length().value_or(0) > 0
-                    || message.find(http::field::transfer_encoding)
-                         != message.end();
+  result.has_body
+    = p.content_length().value_or(0) > 0
+      || message.find(http::field::transfer_encoding) != message.end();
   return result;
 }
 

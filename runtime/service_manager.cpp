@@ -17,8 +17,8 @@ namespace {
 constexpr auto variable = "NOTIFY_SOCKET";
 
 error last_error(const char* what) {
-  return {errc::io_error, std::string{what} + ": "
-                            + std::system_category().message(errno)};
+  return {errc::io_error,
+          std::string{what} + ": " + std::system_category().message(errno)};
 }
 
 } // namespace
@@ -42,8 +42,8 @@ expected<void> service_manager::tell(std::string_view state) const {
   std::memcpy(address.sun_path, name.data(), name.size());
   if (name[0] == '@')
     address.sun_path[0] = '\0';
-  auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path)
-                                     + name.size());
+  auto size
+    = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
   descriptor socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   if (!socket.valid())
     return tl::unexpected{last_error("no socket for the service manager")};

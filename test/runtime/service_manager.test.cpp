@@ -27,8 +27,8 @@ struct listener {
     std::memcpy(address.sun_path, name.data(), name.size());
     if (name[0] == '@')
       address.sun_path[0] = '\0';
-    auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path)
-                                       + name.size());
+    auto size
+      = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
     REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size)
             == 0);
     ::setenv("NOTIFY_SOCKET", name.c_str(), 1);
