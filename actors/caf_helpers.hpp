@@ -94,6 +94,12 @@ void connect_through(caf::event_based_actor* self, const Connector& connector,
       std::move(on_error));
 }
 
+/// Whether messages to it leave this process.
+[[nodiscard]] inline bool is_remote(const caf::event_based_actor* self,
+                                    const caf::actor& other) {
+  return other.node() != self->node();
+}
+
 // -- lifetime -----------------------------------------------------------------
 
 inline void watch(caf::event_based_actor* self, const caf::actor& other) {

@@ -1,6 +1,8 @@
+#include "actors/lease_split.hpp"
 #include "actors/manager_actor.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 // The manager's side towards the journal. Callbacks run on the journal's
@@ -144,7 +146,10 @@ void manager_state::on_delivery(manager_inbox::delivery& item) {
     book_.grant(id, job.token);
   auto count = static_cast<std::uint32_t>(item.jobs.size());
   w.credit -= std::min(w.credit, count);
-  tell(self_, w.handle, lease_batch{std::move(item.jobs)});
+  auto bound
+    = is_remote(self_, w.handle) ? limits::node_message_bytes : SIZE_MAX;
+  for (auto& batch : split_leases(std::move(item.jobs), bound))
+    tell(self_, w.handle, std::move(batch));
 }
 
 void manager_state::on_demand_ended(std::uint64_t demand) {

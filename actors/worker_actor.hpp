@@ -11,6 +11,7 @@
 #include "actors/worker_metrics.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -90,6 +91,8 @@ private:
   void start();
   /// Reports what has finished and asks for more.
   void pump(bool everything = false);
+  /// Of the outcomes in one batch.
+  [[nodiscard]] std::size_t outcome_bytes() const;
   /// Has outcomes reported, and kept until they are acknowledged.
   void report(std::vector<attempt_outcome> outcomes);
   void grant(const job_runner::figures& now);

@@ -1,3 +1,4 @@
+#include "actors/lease_split.hpp"
 #include "actors/worker_actor.hpp"
 
 #include <algorithm>
@@ -49,7 +50,7 @@ void worker_state::pump(bool everything) {
   // Where the manager does not keep up, what finishes makes the next batch the
   // larger; but what is to be kept on disk does not wait for it.
   while (outbox_.has_room() || (everything && options_.keeper)) {
-    auto done = runner_->collect(batch_items, batch_bytes);
+    auto done = runner_->collect(batch_items, outcome_bytes());
     mean_.record(done.run_time, done.ran);
     if (done.outcomes.empty())
       break;
@@ -69,6 +70,12 @@ void worker_state::pump(bool everything) {
   }
   count(options_.metrics->outcome_batches_resent, outbox_.resent() - resent);
   grant(runner_->look());
+}
+
+std::size_t worker_state::outcome_bytes() const {
+  // One that keeps outcomes looks for its manager on other nodes.
+  auto leaves = options_.keeper || (manager_ && is_remote(self_, manager_));
+  return leaves ? limits::node_message_bytes : batch_bytes;
 }
 
 void worker_state::report(std::vector<attempt_outcome> outcomes) {
