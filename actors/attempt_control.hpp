@@ -66,6 +66,19 @@ public:
   /// object. The time limit does not make it readable.
   [[nodiscard]] int stop_descriptor();
 
+  /// Where it is noted which process group works for the attempts; null:
+  /// nowhere. Outlives this object's attempts.
+  void note_groups_in(std::atomic<std::int32_t>* place) noexcept {
+    group_ = place;
+  }
+
+  /// A process group works for the attempt; 0: none does any more, to be said
+  /// before its number can be another's.
+  void set_process_group(std::int32_t group) noexcept {
+    if (group_ != nullptr)
+      group_->store(group, std::memory_order_release);
+  }
+
 private:
   void signal_descriptor() const noexcept;
 
@@ -76,6 +89,7 @@ private:
   std::condition_variable stopped_;
   std::string progress_;
   int descriptor_ = -1;
+  std::atomic<std::int32_t>* group_ = nullptr;
 };
 
 } // namespace muster

@@ -161,4 +161,10 @@ void child_process::signal_group(int signal) noexcept {
     ::kill(-state_->process.pid, signal);
 }
 
+void child_process::signal_leader(int signal) noexcept {
+  std::lock_guard guard{state_->mutex};
+  if (!state_->status)
+    ::kill(state_->process.pid, signal);
+}
+
 } // namespace muster

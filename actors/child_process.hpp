@@ -59,6 +59,9 @@ public:
   /// To its whole group; nothing once it has ended.
   void signal_group(int signal) noexcept;
 
+  /// To the process alone.
+  void signal_leader(int signal) noexcept;
+
 private:
   struct shared_state;
   explicit child_process(std::shared_ptr<shared_state> state);

@@ -66,7 +66,7 @@ public:
       process_(std::move(process)),
       control_(control),
       stop_fd_(control.stop_descriptor()) {
-    // nop
+    control_.set_process_group(process_.pid);
   }
 
   expected<std::string> run() {
@@ -80,6 +80,7 @@ public:
     // What it wrote just before it ended.
     read_output();
     read_errors();
+    control_.set_process_group(0);
     auto status = reap_process(process_.pid, true).value_or(exit_status{});
     if (verdict_)
       return tl::unexpected<error>{std::move(*verdict_)};

@@ -2,6 +2,7 @@
 
 #include "actors/attempt_control.hpp"
 #include "actors/messages.hpp"
+#include "actors/running_note.hpp"
 #include "actors/worker_metrics.hpp"
 #include "persistence/command.hpp"
 #include "persistence/job.hpp"
@@ -22,6 +23,8 @@ struct job_runner_options {
   millis stuck_after{10'000};
   /// Outlives the runner's threads.
   std::shared_ptr<worker_metrics> metrics;
+  /// Where it is noted what runs; null: nowhere. Has `slots_for(concurrency)`.
+  std::shared_ptr<running_note> note;
   /// Called from any thread, without a lock held, when there is something to
   /// collect and there was nothing before.
   std::function<void()> on_outcomes;
@@ -45,6 +48,12 @@ public:
 
   /// How many stuck threads are replaced; with more, concurrency shrinks.
   static constexpr std::size_t max_stuck = 64;
+
+  /// How many threads there are at most.
+  [[nodiscard]] static constexpr std::size_t
+  slots_for(std::uint32_t concurrency) noexcept {
+    return concurrency + max_stuck;
+  }
 
   explicit job_runner(job_runner_options options);
 

@@ -28,6 +28,8 @@ struct runner_slot {
     abandoned,
   };
 
+  /// Distinct among the threads that there are.
+  std::size_t number = 0;
   phase now = phase::idle;
   attempt_control control;
   leased_job job;
@@ -80,6 +82,8 @@ struct job_runner::shared_state
   std::deque<leased_job> waiting;
   std::deque<attempt_outcome> finished;
   std::vector<std::shared_ptr<runner_slot>> slots;
+  /// Numbers of slots by whether a thread has them.
+  std::vector<bool> numbers;
   /// Threads that wait for work, and all, stuck ones included.
   std::size_t idle = 0;
   std::size_t threads = 0;

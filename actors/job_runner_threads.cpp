@@ -1,6 +1,7 @@
 #include "actors/job_runner_state.hpp"
 #include "actors/utf8.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <pthread.h>
 #include <thread>
@@ -48,6 +49,14 @@ job_runner::shared_state::shared_state(job_runner_options opts)
 
 void job_runner::shared_state::start_thread() {
   auto own = std::make_shared<runner_slot>();
+  auto free = std::find(numbers.begin(), numbers.end(), false);
+  own->number = static_cast<std::size_t>(free - numbers.begin());
+  if (free == numbers.end())
+    numbers.push_back(true);
+  else
+    *free = true;
+  if (options.note)
+    own->control.note_groups_in(options.note->group(own->number));
   // Detached, since a stuck one can never be joined: `threads` counts them.
   std::thread{[self = shared_from_this(), own] {
     pthread_setname_np(pthread_self(), "muster-job");
@@ -70,6 +79,7 @@ void job_runner::shared_state::run(runner_slot& own) {
       break;
     notify(guard);
   }
+  numbers[own.number] = false;
   --threads;
   if (threads == 0)
     all_ended.notify_all();
@@ -92,6 +102,8 @@ bool job_runner::shared_state::take(runner_slot& own,
                  ? clock::duration{own.job.timeout}
                  : clock::duration{no_limit};
   own.control.begin(own.started + limit);
+  if (options.note)
+    options.note->begin(own.number, own.job.token);
   return true;
 }
 
@@ -117,6 +129,8 @@ bool job_runner::shared_state::finish(runner_slot& own, handler_entry& entry,
                                       expected<std::string> result,
                                       clock::time_point ended) {
   last_change = ended;
+  if (options.note)
+    options.note->end(own.number);
   auto before = std::exchange(own.now, phase::idle);
   if (before == phase::abandoned) {
     options.metrics->stuck.fetch_sub(1);

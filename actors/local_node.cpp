@@ -9,6 +9,7 @@
 #include <caf/scoped_actor.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -24,6 +25,7 @@ constexpr std::chrono::minutes journal_shutdown{2};
 constexpr std::chrono::minutes stop_limit{3};
 constexpr millis drain_margin{10'000};
 constexpr millis start_margin{60'000};
+constexpr auto supervisor_id = "node";
 // Longer than an external command may take to end when it is asked to.
 constexpr millis thread_limit{5'000};
 
@@ -39,7 +41,7 @@ std::string random_incarnation() {
 expected<void> validate(const local_node_options& options) {
   auto invalid
     = [](const char* text) { return fail_with(errc::invalid_argument, text); };
-  if (!options.manager && !options.worker)
+  if (!options.manager && !options.worker && options.worker_processes.empty())
     return invalid("roles: a node is a manager, a worker, or both");
   if (options.manager)
     if (auto valid = muster::validate(options.journal); !valid)
@@ -108,7 +110,7 @@ struct local_node::impl {
     if (auto opened = open_outbox(); !opened)
       return opened;
     supervisor_options sup;
-    sup.id = "node";
+    sup.id = supervisor_id;
     sup.directory = directory;
     sup.log = options.log;
     if (options.manager) {
@@ -119,6 +121,8 @@ struct local_node::impl {
       sup.children.push_back(cluster_child());
     if (options.worker)
       sup.children.push_back(worker_child());
+    if (!options.worker_processes.empty())
+      sup.children.push_back(pool_child());
     supervisor = spawn_actor<supervisor_state>(system, std::move(sup));
     caf::scoped_actor self{system};
     expected<void> result;
@@ -185,17 +189,31 @@ struct local_node::impl {
     return spec;
   }
 
+  /// Ours, or that of the cluster.
+  std::function<caf::actor()> manager_locator() {
+    if (options.manager || !options.cluster)
+      return [dir = directory] { return dir->find("manager"); };
+    return [cluster = options.cluster->board] { return cluster->manager(); };
+  }
+
+  child_specification pool_child() {
+    worker_pool_options opts;
+    opts.processes = options.worker_processes;
+    opts.end_limit = options.worker_process_end;
+    opts.locate_manager = manager_locator();
+    opts.parent = supervisor_id;
+    opts.directory = directory;
+    opts.log = options.log;
+    return worker_pool_child(std::move(opts));
+  }
+
   child_specification worker_child() {
     worker_actor_options opts;
     opts.settings = options.worker_settings;
     opts.metrics = metrics;
     opts.keeper = keeper;
     opts.log = options.log;
-    if (options.manager || !options.cluster)
-      opts.locate_manager = [dir = directory] { return dir->find("manager"); };
-    else
-      opts.locate_manager
-        = [cluster = options.cluster->board] { return cluster->manager(); };
+    opts.locate_manager = manager_locator();
     opts.on_runner = [all = runners](std::shared_ptr<job_runner> runner) {
       all->add(std::move(runner));
     };
@@ -212,17 +230,31 @@ struct local_node::impl {
   }
 
   void drain(millis limit) {
-    auto worker = directory->find("worker");
-    if (!worker)
-      return;
     caf::scoped_actor self{system};
-    self->request(worker, limit + drain_margin, drain_worker{limit})
-      .receive([] {},
-               [this](const caf::error& err) {
-                 if (options.log)
-                   options.log({node_event::severity::warning, "node",
-                                "not drained: " + from_caf(err).message});
-               });
+    // All at once; then their answers.
+    std::vector<std::function<void()>> answers;
+    auto ask = [&](const caf::actor& who, millis time, auto msg) {
+      auto request = self->request(who, time, std::move(msg));
+      answers.push_back([this, answer = std::make_shared<decltype(request)>(
+                                 std::move(request))] {
+        answer->receive([] {},
+                        [this](const caf::error& err) { warn_undrained(err); });
+      });
+    };
+    if (auto pool = directory->find(worker_pool_name))
+      for (auto& process : options.worker_processes)
+        ask(pool, options.worker_process_end + drain_margin,
+            terminate_child{process.name});
+    if (auto worker = directory->find("worker"))
+      ask(worker, limit + drain_margin, drain_worker{limit});
+    for (auto& take : answers)
+      take();
+  }
+
+  void warn_undrained(const caf::error& err) const {
+    if (options.log)
+      options.log({node_event::severity::warning, "node",
+                   "not drained: " + from_caf(err).message});
   }
 
   void stop() {
@@ -338,10 +370,11 @@ caf::actor local_node::find(std::string_view child) const {
 }
 
 bool local_node::serving() const {
-  if (!impl_->options.manager)
-    return impl_->directory->find("worker") != nullptr
-           && (!impl_->options.cluster
-               || impl_->options.cluster->board->manager() != nullptr);
+  auto& options = impl_->options;
+  if (!options.manager)
+    return (!options.worker || impl_->directory->find("worker") != nullptr)
+           && (!options.cluster
+               || options.cluster->board->manager() != nullptr);
   return impl_->board->serving() && impl_->port->get() != nullptr;
 }
 

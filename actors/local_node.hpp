@@ -6,6 +6,7 @@
 #include "actors/node_event.hpp"
 #include "actors/supervisor_info.hpp"
 #include "actors/worker_info.hpp"
+#include "actors/worker_pool.hpp"
 #include "persistence/expected.hpp"
 #include "persistence/journal.hpp"
 
@@ -38,6 +39,10 @@ struct local_node_options {
   bool manager = true;
   bool worker = true;
   worker_options worker_settings;
+  /// Processes that run jobs, too; they find a manager by themselves.
+  std::vector<worker_process> worker_processes;
+  /// How long such a process may take to end when it is asked to.
+  millis worker_process_end{60'000};
   /// None is the same as an empty one.
   std::shared_ptr<handler_registry> handlers;
   /// How it talks to other nodes; none: it does not. What is this node's own
@@ -100,7 +105,9 @@ public:
 
   /// The worker takes no new leases and hands back those that it has not begun;
   /// running jobs finish within `limit`, or are cancelled and handed back; all
-  /// outcomes are recorded. Blocks for a few seconds more than `limit` at most.
+  /// outcomes are recorded. Processes are asked to end, which is to do the same
+  /// within a limit of their own. Blocks for a few seconds more than `limit` at
+  /// most.
   void drain(millis limit);
 
   /// Stops the actors and closes the journal. Idempotent; blocks.

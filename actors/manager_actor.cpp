@@ -40,7 +40,7 @@ caf::behavior manager_state::make_behavior() {
   ignore_strangers(self_);
   on_down(self_, [this](const caf::actor_addr& who, const caf::error&) {
     if (auto pos = by_address_.find(who); pos != by_address_.end())
-      forget(pos->second, "it ended");
+      forget(pos->second, "it ended", true);
   });
   return {
     [this](start_child) -> caf::result<void> {
@@ -59,6 +59,7 @@ caf::behavior manager_state::make_behavior() {
     [this](const leases_not_held& msg) { on_not_held(msg); },
     [this](const outcome_batch& msg) { on_outcomes(msg); },
     [this](stop_leasing) { on_stop_leasing(); },
+    [this](worker_ended& msg) { on_worker_ended(msg); },
     [this](doorbell_rung) { on_doorbell(); },
     [this](clock_tick msg) {
       if (msg.number == last_tick_)
@@ -121,13 +122,12 @@ void manager_state::on_register(register_worker& msg) {
   w.lease_ttl = msg.lease_ttl;
   w.credit = msg.credit;
   w.stopping = false;
+  w.supervised = msg.supervised;
   for (auto token : msg.held)
     book_.grant(id, token);
   // What an earlier incarnation of it ran is not run by anybody now.
-  auto orphans = book_.take_orphans(w.info.name, msg.held);
-  lost_.insert(lost_.end(), orphans.begin(), orphans.end());
-  auto suspects = suspects_.take_orphans(w.info.name, msg.held);
-  lost_.insert(lost_.end(), suspects.begin(), suspects.end());
+  add_lost(book_.take_orphans(w.info.name, msg.held), {});
+  add_lost(suspects_.take_orphans(w.info.name, msg.held), {});
   tell(self_, w.handle, worker_accepted{});
   if (phase_ == journal_phase::open) {
     settle_loose_ends();
@@ -267,7 +267,34 @@ void manager_state::on_stop_leasing() {
     tell(self_, w->handle, leasing_stopped{});
 }
 
-void manager_state::forget(worker_id id, const std::string& why) {
+void manager_state::on_worker_ended(worker_ended& msg) {
+  auto known = ends_.on_told(msg.name, msg.incarnation, std::move(msg.end),
+                             self_->clock().now());
+  if (!known)
+    return;
+  settle_end(std::move(*known));
+  settle_loose_ends();
+}
+
+void manager_state::settle_end(worker_ends::verdict verdict) {
+  undelivered_.insert(undelivered_.end(), verdict.not_begun.begin(),
+                      verdict.not_begun.end());
+  // Leases whose outcomes are kept stay as they are.
+  add_lost(verdict.failed, std::move(verdict.reason));
+}
+
+// Without a reason it is that of a worker of which no more is known.
+void manager_state::add_lost(const std::vector<lease_token>& tokens,
+                             std::string reason) {
+  if (tokens.empty())
+    return;
+  if (reason.empty())
+    reason = "the worker ended or was cut off";
+  auto& list = lost_[std::move(reason)];
+  list.insert(list.end(), tokens.begin(), tokens.end());
+}
+
+void manager_state::forget(worker_id id, const std::string& why, bool ended) {
   auto pos = workers_.find(id);
   if (pos == workers_.end())
     return;
@@ -280,11 +307,17 @@ void manager_state::forget(worker_id id, const std::string& why) {
                      : node_event::severity::warning,
       "worker " + w.info.name + " is gone with " + std::to_string(leases.size())
         + " leases: " + why);
-  if (stalls_.stalled(self_->clock().now()))
+  auto now = self_->clock().now();
+  if (stalls_.stalled(now)) {
     for (auto token : leases)
       suspects_.add_orphan(w.info.name, token);
-  else
-    lost_.insert(lost_.end(), leases.begin(), leases.end());
+  } else if (w.supervised && ended) {
+    if (auto known = ends_.on_gone(w.info.name, w.info.incarnation,
+                                   std::move(leases), now))
+      settle_end(std::move(*known));
+  } else {
+    add_lost(leases, {});
+  }
   unwatch(self_, w.handle);
   by_address_.erase(w.handle.address());
   by_name_.erase(w.info.name);
@@ -306,10 +339,10 @@ void manager_state::on_doorbell() {
 void manager_state::on_tick() {
   auto now = self_->clock().now();
   stalls_.on_tick(now, tick_interval);
-  if (!stalls_.stalled(now)) {
-    auto gone = suspects_.take_orphans();
-    lost_.insert(lost_.end(), gone.begin(), gone.end());
-  }
+  if (!stalls_.stalled(now))
+    add_lost(suspects_.take_orphans(), {});
+  for (auto& verdict : ends_.take_overdue(now))
+    settle_end(std::move(verdict));
   std::vector<worker_id> silent;
   for (auto& [id, w] : workers_)
     if (now - w.last_seen > w.lease_ttl)

@@ -8,6 +8,7 @@
 #include "actors/outcome_commands.hpp"
 #include "actors/stall_detector.hpp"
 #include "actors/worker_board.hpp"
+#include "actors/worker_ends.hpp"
 #include "persistence/journal.hpp"
 
 #include <caf/actor_addr.hpp>
@@ -81,6 +82,8 @@ private:
     bool served = false;
     /// Wants no more leases.
     bool stopping = false;
+    /// Its parent process tells how it ended.
+    bool supervised = false;
     std::uint32_t heartbeats_under_way = 0;
     time_point last_seen;
     std::unordered_map<std::uint64_t, outcome_recording> recordings;
@@ -100,8 +103,9 @@ private:
                    const expected<outcome>& answer);
   void leave_journal();
   void settle_loose_ends();
-  void on_loose_end(std::vector<lease_token>& tokens, bool lost,
-                    const expected<outcome>& answer);
+  /// `reason`: why they are lost; empty if they are handed back.
+  void on_loose_end(const std::vector<lease_token>& tokens,
+                    const std::string& reason, const expected<outcome>& answer);
 
   // -- workers ----------------------------------------------------------------
 
@@ -113,12 +117,15 @@ private:
   void on_recorded(worker_id id, std::uint64_t batch, std::size_t index,
                    const expected<outcome>& answer);
   void on_stop_leasing();
+  void on_worker_ended(worker_ended& msg);
+  void settle_end(worker_ends::verdict verdict);
+  void add_lost(const std::vector<lease_token>& tokens, std::string reason);
   void on_doorbell();
   void on_tick();
 
   worker* find_sender(worker_id* id = nullptr);
   [[nodiscard]] std::string reason_to_refuse(const register_worker& msg) const;
-  void forget(worker_id id, const std::string& why);
+  void forget(worker_id id, const std::string& why, bool ended = false);
   void publish();
   void log(node_event::severity level, std::string text) const;
   void schedule_tick();
@@ -144,8 +151,11 @@ private:
   /// An earlier tick has been replaced.
   std::uint64_t last_tick_ = 0;
 
-  /// Leases to fail as lost or to hand back, as soon as the journal takes it.
-  std::vector<lease_token> lost_;
+  worker_ends ends_;
+
+  /// Leases to fail as lost, by the reason, or to hand back, as soon as the
+  /// journal takes it.
+  std::map<std::string, std::vector<lease_token>> lost_;
   std::vector<lease_token> undelivered_;
 };
 

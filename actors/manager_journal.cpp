@@ -45,12 +45,12 @@ std::vector<lease_token> take_some(std::vector<lease_token>& from) {
   return result;
 }
 
-fail_command to_lost(const std::vector<lease_token>& tokens) {
+fail_command to_lost(const std::vector<lease_token>& tokens,
+                     const std::string& reason) {
   fail_command result;
   result.items.reserve(tokens.size());
   for (auto token : tokens)
-    result.items.push_back(
-      {token, failure_kind::lost, "the worker ended or was cut off", true});
+    result.items.push_back({token, failure_kind::lost, reason, true});
   return result;
 }
 
@@ -86,10 +86,14 @@ void manager_state::on_leases_read(
     auto pos = by_name_.find(holder);
     if (pos == by_name_.end())
       book_.add_orphan(holder, token);
-    else if (!book_.holds(pos->second, token))
-      // Of a worker that we served before, it was lost on its way when the
-      // journal failed; else it is of an earlier incarnation.
-      (workers_[pos->second].served ? undelivered_ : lost_).push_back(token);
+    else if (book_.holds(pos->second, token))
+      continue;
+    // Of a worker that we served before, it was lost on its way when the
+    // journal failed; else it is of an earlier incarnation.
+    else if (workers_[pos->second].served)
+      undelivered_.push_back(token);
+    else
+      add_lost({token}, {});
   }
   orphans_until_ = self_->clock().now() + orphans_kept;
   phase_ = journal_phase::open;
@@ -249,39 +253,45 @@ void manager_state::settle_loose_ends() {
   if (phase_ != journal_phase::open)
     return;
   auto send = [this](std::vector<lease_token> tokens, encoded_command cmd,
-                     bool lost) {
+                     const std::string& reason) {
     options_.journal->submit(
-      std::move(cmd), [inbox = inbox_, lost, tokens = std::move(tokens)](
+      std::move(cmd), [inbox = inbox_, reason, tokens = std::move(tokens)](
                         expected<outcome> answer) mutable {
         if (answer)
           return;
-        inbox->post([lost, tokens = std::move(tokens),
-                     answer = std::move(answer)](manager_state& st) mutable {
-          st.on_loose_end(tokens, lost, answer);
+        inbox->post([reason, tokens = std::move(tokens),
+                     answer = std::move(answer)](manager_state& st) {
+          st.on_loose_end(tokens, reason, answer);
         });
       });
   };
-  while (!lost_.empty()) {
-    auto tokens = take_some(lost_);
-    auto cmd = encode(to_lost(tokens));
-    send(std::move(tokens), std::move(cmd), true);
+  for (auto& [reason, all] : std::exchange(lost_, {})) {
+    auto left = std::move(all);
+    while (!left.empty()) {
+      auto tokens = take_some(left);
+      auto cmd = encode(to_lost(tokens, reason));
+      send(std::move(tokens), std::move(cmd), reason);
+    }
   }
   while (!undelivered_.empty()) {
     auto tokens = take_some(undelivered_);
     auto cmd = encode(release_command{tokens});
-    send(std::move(tokens), std::move(cmd), false);
+    send(std::move(tokens), std::move(cmd), {});
   }
 }
 
-void manager_state::on_loose_end(std::vector<lease_token>& tokens, bool lost,
+void manager_state::on_loose_end(const std::vector<lease_token>& tokens,
+                                 const std::string& reason,
                                  const expected<outcome>& answer) {
   if (!is_retryable(answer.error().code))
     return log(node_event::severity::error,
                "leases of a worker that is gone stay until they expire: "
                  + answer.error().message);
   // With the next tick.
-  auto& list = lost ? lost_ : undelivered_;
-  list.insert(list.end(), tokens.begin(), tokens.end());
+  if (reason.empty())
+    undelivered_.insert(undelivered_.end(), tokens.begin(), tokens.end());
+  else
+    add_lost(tokens, reason);
 }
 
 } // namespace muster

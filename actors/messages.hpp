@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/worker_ends.hpp"
 #include "persistence/command.hpp"
 #include "persistence/errc.hpp"
 #include "persistence/job.hpp"
@@ -31,6 +32,10 @@
 //     W -> M  leases_not_held          M -> W  check_leases (before that)
 //     W -> M  stop_leasing             M -> W  leasing_stopped
 //     W -> M  (anything, unknown)      M -> W  register_again
+//
+// The parent process of a worker's process (P) tells how that ended:
+//
+//     P -> M  worker_ended
 
 namespace muster {
 
@@ -63,6 +68,8 @@ struct register_worker {
   std::uint32_t credit = 0;
   /// Leases that the worker holds, or whose outcomes it has still to report.
   std::vector<lease_token> held;
+  /// It is a process whose parent process sends `worker_ended` at its end.
+  bool supervised = false;
 };
 
 /// The worker takes more leases than it was sent so far.
@@ -117,6 +124,13 @@ struct leases_not_held {
 
 /// No more leases; answered by `leasing_stopped` behind the last of them.
 struct stop_leasing {};
+
+/// From the parent of a worker's process, not from the worker.
+struct worker_ended {
+  std::string name;
+  std::string incarnation;
+  worker_end end;
+};
 
 // -- manager to worker --------------------------------------------------------
 
@@ -293,7 +307,21 @@ bool inspect(Inspector& f, register_worker& x) {
     f.field("incarnation", x.incarnation),
     f.field("concurrency", x.concurrency), f.field("queues", x.queues),
     f.field("lease_ttl", x.lease_ttl), f.field("credit", x.credit),
-    f.field("held", x.held));
+    f.field("held", x.held), f.field("supervised", x.supervised));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, worker_end& x) {
+  return f.object(x).fields(
+    f.field("reason", x.reason), f.field("running", x.running),
+    f.field("kept", x.kept), f.field("complete", x.complete));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, worker_ended& x) {
+  return f.object(x).fields(f.field("name", x.name),
+                            f.field("incarnation", x.incarnation),
+                            f.field("end", x.end));
 }
 
 template <class Inspector>
@@ -482,6 +510,9 @@ CAF_ADD_TYPE_ID(muster, (muster::add_child))
 CAF_ADD_TYPE_ID(muster, (muster::terminate_child))
 CAF_ADD_TYPE_ID(muster, (muster::restart_child))
 CAF_ADD_TYPE_ID(muster, (muster::remove_child))
+
+// processes of workers
+CAF_ADD_TYPE_ID(muster, (muster::worker_ended))
 
 CAF_END_TYPE_ID_BLOCK(muster)
 

@@ -32,7 +32,10 @@ caf::behavior process_state::make_behavior() {
     if (!process_)
       return self_->quit(caf::exit_reason::user_shutdown);
     ending_ = true;
-    process_->signal_group(SIGTERM);
+    if (options_.asks_leader_only)
+      process_->signal_leader(SIGTERM);
+    else
+      process_->signal_group(SIGTERM);
   });
   return {
     [this](start_child) { return start(); },

@@ -15,6 +15,9 @@ struct process_actor_options {
   /// Whether a line of its standard output says that it serves; it must come
   /// within the child's start limit. Empty: it serves as soon as it runs.
   std::function<bool(std::string_view line)> is_ready;
+  /// Whether SIGTERM goes to the process alone and not to its group, for one
+  /// that ends what it has started itself.
+  bool asks_leader_only = false;
   /// Called with its process id once it serves, and with each end of it. May be
   /// empty.
   std::function<void(pid_t pid)> on_ready;

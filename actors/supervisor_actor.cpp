@@ -176,7 +176,9 @@ void supervisor_state::carry_out(const todo::forget& act) {
   bodies_.erase(pos);
 }
 
+// Whoever hears of it may look at once.
 void supervisor_state::carry_out(const todo::announce_start&) {
+  publish();
   if (started_.pending())
     started_.deliver();
 }

@@ -92,6 +92,7 @@ void worker_state::register_at_manager() {
   msg.queues = settings.queues;
   msg.lease_ttl = settings.lease_ttl;
   msg.held = all_tokens();
+  msg.supervised = settings.supervised;
   credit_ = 0;
   tell(self_, manager_, std::move(msg));
 }

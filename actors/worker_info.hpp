@@ -33,6 +33,11 @@ struct worker_options {
   std::filesystem::path outbox_directory;
   /// No more leases are taken while so many bytes of outcomes are kept.
   std::size_t max_outbox_bytes = std::size_t{256} << 20;
+  /// The file in which it is noted what runs, for whoever watches the process;
+  /// empty: none.
+  std::filesystem::path running_note;
+  /// A parent process tells the manager how this one ended.
+  bool supervised = false;
   /// How long a handler that was asked to stop may go on before its thread is
   /// given up and replaced by another.
   millis stuck_after{10'000};

@@ -34,6 +34,16 @@ void worker_state::start() {
   opts.max_result_bytes = settings.max_result_bytes;
   opts.stuck_after = settings.stuck_after;
   opts.metrics = options_.metrics;
+  if (!settings.running_note.empty()) {
+    auto note
+      = running_note::create(settings.running_note, settings.incarnation,
+                             job_runner::slots_for(settings.concurrency));
+    if (note)
+      opts.note = std::move(*note);
+    else
+      log(node_event::severity::warning,
+          "what runs is not noted: " + note.error().message);
+  }
   opts.on_outcomes = [bell = bell_] { bell->ring(); };
   runner_ = std::make_shared<job_runner>(std::move(opts));
   if (options_.on_runner)

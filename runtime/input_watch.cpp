@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace muster {
 
@@ -26,15 +27,24 @@ void read_to_the_end() noexcept {
 struct input_watch::shared_state {
   std::atomic<bool> serving{false};
   std::atomic<bool> ended{false};
+  std::function<void()> at_end;
+
+  [[noreturn]] void end_at_once() const {
+    if (at_end)
+      at_end();
+    ::_exit(1);
+  }
 };
 
-input_watch::input_watch() : state_(std::make_shared<shared_state>()) {
+input_watch::input_watch(std::function<void()> at_end)
+  : state_(std::make_shared<shared_state>()) {
+  state_->at_end = std::move(at_end);
   std::thread{[state = state_] {
     read_to_the_end();
     ::alarm(end_limit_seconds);
     state->ended = true;
     if (!state->serving)
-      ::_exit(1);
+      state->end_at_once();
   }}.detach();
 }
 
@@ -42,7 +52,7 @@ void input_watch::serving() noexcept {
   state_->serving = true;
   // It may have ended just before.
   if (state_->ended)
-    ::_exit(1);
+    state_->end_at_once();
 }
 
 bool input_watch::ended() const noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 namespace muster {
@@ -10,7 +11,8 @@ namespace muster {
 class input_watch {
 public:
   /// Starts a thread that reads the standard input and drops what it reads.
-  input_watch();
+  /// `at_end` is called on it where the process ends at once; may be empty.
+  explicit input_watch(std::function<void()> at_end = {});
 
   /// The process has something to end in order.
   void serving() noexcept;

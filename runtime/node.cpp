@@ -6,6 +6,7 @@
 #include "runtime/node_name.hpp"
 #include "runtime/peer_file.hpp"
 #include "runtime/routes.hpp"
+#include "runtime/worker_processes.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
@@ -16,11 +17,13 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -29,6 +32,10 @@ namespace muster {
 namespace {
 
 constexpr int port_tries = 1'000;
+// What a process takes to end beyond the time that its jobs get.
+constexpr millis process_margin{15'000};
+constexpr millis lock_limit{10'000};
+constexpr millis lock_pause{20};
 
 log_level level_of(node_event::severity severity) noexcept {
   switch (severity) {
@@ -39,6 +46,15 @@ log_level level_of(node_event::severity severity) noexcept {
     default:
       return log_level::info;
   }
+}
+
+/// This very program, even if its file was replaced since: nodes of other
+/// versions do not fit. By its own name, where it is still there.
+std::string own_program() {
+  constexpr auto link = "/proc/self/exe";
+  std::error_code ec;
+  auto file = std::filesystem::read_symlink(link, ec);
+  return ec || !std::filesystem::exists(file, ec) ? link : file.string();
 }
 
 } // namespace
@@ -109,20 +125,52 @@ struct node::impl {
     local_node_options options;
     options.journal = settings.journal;
     options.manager = settings.manager;
-    options.worker = settings.worker;
+    options.worker = settings.worker && settings.worker_processes == 0;
     options.worker_settings = settings.worker_settings;
     options.worker_settings.name = facts.name;
     options.worker_settings.incarnation = facts.incarnation;
     if (!settings.manager)
       options.worker_settings.outbox_directory = settings.data_dir;
+    if (settings.worker_process) {
+      options.worker_settings.supervised = true;
+      options.worker_settings.running_note
+        = settings.data_dir / running_note_name;
+    }
+    options.worker_processes = worker_processes();
+    options.worker_process_end = settings.drain_timeout + process_margin;
     options.handlers = std::move(handlers);
     options.cluster = cluster();
     options.log = [this](const node_event& event) { tell(event); };
-    auto result = local_node::start(system, std::move(options), port);
-    if (!result)
-      return tl::unexpected{std::move(result.error())};
-    actors = std::move(*result);
-    return {};
+    return start_actors(options);
+  }
+
+  /// The one before may just be ending.
+  expected<void> start_actors(const local_node_options& options) {
+    auto give_up = std::chrono::steady_clock::now() + lock_limit;
+    while (true) {
+      auto result = local_node::start(system, options, port);
+      if (result) {
+        actors = std::move(*result);
+        return {};
+      }
+      if (!settings.worker_process || result.error().code != errc::store_locked
+          || std::chrono::steady_clock::now() >= give_up)
+        return tl::unexpected{std::move(result.error())};
+      std::this_thread::sleep_for(lock_pause);
+    }
+  }
+
+  [[nodiscard]] std::vector<worker_process> worker_processes() const {
+    worker_process_plan plan;
+    plan.program = own_program();
+    plan.settings = &settings;
+    plan.node_name = facts.name;
+    if (settings.manager)
+      plan.manager = facts.node;
+    std::vector<worker_process> result;
+    for (std::uint32_t i = 0; i < settings.worker_processes; ++i)
+      result.push_back(plan_worker_process(plan, i));
+    return result;
   }
 
   /// Keeps events until the start has succeeded: of one that fails only the
@@ -137,6 +185,9 @@ struct node::impl {
 
   void write(const node_event& event) const {
     std::vector<logger::field> fields{{"component", event.component}};
+    // Its lines stand among its parent's.
+    if (settings.worker_process)
+      fields.emplace_back("worker", facts.name);
     fields.insert(fields.end(), event.fields.begin(), event.fields.end());
     log.log(level_of(event.level), event.text, fields);
   }
@@ -310,6 +361,10 @@ const node_facts& node::facts() const {
 
 std::optional<error> node::failed() const {
   return impl_->actors->failed();
+}
+
+bool node::has_stuck_handlers() const {
+  return impl_->actors->counters().stuck > 0;
 }
 
 void node::shut_down() {

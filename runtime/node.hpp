@@ -32,6 +32,10 @@ public:
   /// Why the node cannot go on, if so.
   [[nodiscard]] std::optional<error> failed() const;
 
+  /// Whether a handler goes on long after it was to stop: only the end of the
+  /// process ends it.
+  [[nodiscard]] bool has_stuck_handlers() const;
+
   /// Takes nothing new, finishes or hands back what runs, closes. Blocks.
   void shut_down();
 

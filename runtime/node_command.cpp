@@ -3,6 +3,7 @@
 #include "runtime/node.hpp"
 #include "runtime/service_manager.hpp"
 #include "runtime/signals.hpp"
+#include "runtime/worker_processes.hpp"
 
 #include <fmt/format.h>
 
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 
 namespace muster {
 
@@ -17,17 +19,27 @@ namespace {
 
 constexpr millis failure_look{1'000};
 
-/// Waits for a signal, or for a reason not to go on, which it returns.
-std::optional<std::string> wait_for_end(signal_watch& signals,
-                                        const std::optional<input_watch>& input,
-                                        const node& self) {
+/// Why the node ends.
+struct end_cause {
+  /// Empty if it can end in order.
+  std::string failure;
+  /// Because a handler does not stop.
+  bool stuck = false;
+};
+
+/// Waits for a signal, or for a reason not to go on.
+end_cause wait_for_end(signal_watch& signals,
+                       const std::optional<input_watch>& input,
+                       const node& self, bool is_process) {
   while (signals.wait(failure_look) == 0) {
     if (auto reason = self.failed())
-      return "gave up: " + reason->message;
+      return {"gave up: " + reason->message};
     if (input && input->ended())
-      return "the standard input has ended, and so does the node";
+      return {"the standard input has ended, and so does the node"};
+    if (is_process && self.has_stuck_handlers())
+      return {{}, true};
   }
-  return std::nullopt;
+  return {};
 }
 
 void warn_of_exposure(const node_settings& settings, const logger& log) {
@@ -67,8 +79,14 @@ int run_node(arguments args) {
   const service_manager manager;
   signal_watch signals;
   std::optional<input_watch> input;
-  if (settings->exit_with_stdin)
+  auto is_process = settings->worker_process;
+  if (is_process)
+    input.emplace(
+      [note = settings->data_dir / running_note_name] { end_commands(note); });
+  else if (settings->exit_with_stdin)
     input.emplace();
+  if (is_process)
+    prefer_for_oom_killer();
   logger log{settings->level, settings->json_log};
   warn_of_exposure(*settings, log);
   auto running = node::start(config, std::move(*settings), log);
@@ -76,17 +94,26 @@ int run_node(arguments args) {
     return report_failure("node", running.error().message);
   auto& self = **running;
   signals.serving();
-  if (input)
+  // A process without its parent ends at once: what it has done is on disk, and
+  // the parent's successor needs its place.
+  if (input && !is_process)
     input->serving();
   fmt::print("{}\n", ready_line(self.facts()));
   std::fflush(stdout);
   tell(manager, "READY=1", log);
-  if (auto reason = wait_for_end(signals, input, self)) {
+  auto end = wait_for_end(signals, input, self, is_process);
+  if (!end.failure.empty()) {
     running->reset();
-    return report_failure("node", *reason);
+    return report_failure("node", end.failure);
   }
+  if (end.stuck)
+    log.warning("a handler does not stop: the process ends and is replaced",
+                {{"worker", self.facts().name}});
   tell(manager, "STOPPING=1", log);
   self.shut_down();
+  // Nothing else ends that handler's thread.
+  if (end.stuck)
+    ::_exit(1);
   return 0;
 }
 

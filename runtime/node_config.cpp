@@ -4,6 +4,7 @@
 #include "persistence/duration.hpp"
 #include "runtime/command_line.hpp"
 #include "runtime/config_text.hpp"
+#include "runtime/worker_processes.hpp"
 
 #include <caf/config_value.hpp>
 #include <caf/io/middleman.hpp>
@@ -14,11 +15,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <sstream>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace muster {
@@ -27,6 +30,7 @@ namespace {
 
 constexpr std::size_t max_name = 64;
 constexpr std::uint32_t max_concurrency = 10'000;
+constexpr std::uint32_t max_worker_processes = 256;
 constexpr millis min_node_heartbeat{50};
 
 tl::unexpected<error> invalid(std::string text) {
@@ -100,6 +104,7 @@ expected<std::string> read_config_file(const std::string& file) {
 } // namespace
 
 expected<void> node_config::read(arguments args) {
+  arguments_.assign(args.begin(), args.end());
   auto sorted = sort_arguments(custom_options_, args);
   if (!sorted.positional.empty())
     return invalid("unexpected argument '" + sorted.positional.front() + "'");
@@ -195,13 +200,13 @@ expected<void> node_config::set_node_traffic() {
 
 expected<node_settings> node_config::settings() const {
   using step = expected<void> (node_config::*)(node_settings&) const;
-  constexpr std::array<step, 11> steps{
+  constexpr std::array<step, 12> steps{
     &node_config::read_roles,     &node_config::read_join,
     &node_config::read_addresses, &node_config::read_worker,
     &node_config::read_durations, &node_config::read_sizes,
     &node_config::read_logging,   &node_config::read_exec,
     &node_config::read_https,     &node_config::read_tokens,
-    &node_config::check_exposure};
+    &node_config::check_exposure, &node_config::read_processes};
   node_settings result;
   for (auto read_part : steps)
     if (auto ok = (this->*read_part)(result); !ok)
@@ -260,6 +265,8 @@ expected<void> node_config::read_addresses(node_settings& to) const {
   to.data_dir = raw_.data_dir;
   to.insecure = raw_.insecure;
   to.exit_with_stdin = raw_.exit_with_stdin;
+  to.worker_process = raw_.worker_process;
+  to.arguments = arguments_;
   to.strict_ports = raw_.strict_ports;
   to.http.address = raw_.http_address;
   to.http.port = raw_.http_port;
@@ -388,6 +395,32 @@ expected<void> node_config::read_exec(node_settings& to) const {
       return invalid("exec.handlers: '" + name + "' is no handler name");
     to.exec_handlers.emplace(name, std::move(words));
   }
+  return {};
+}
+
+expected<void> node_config::read_processes(node_settings& to) const {
+  auto& text = raw_.worker_processes;
+  auto& concurrency = to.worker_settings.concurrency;
+  auto cores = std::max(std::thread::hardware_concurrency(), 1u);
+  if (text == "auto") {
+    if (to.worker && !to.worker_process && !to.exec_handlers.empty())
+      to.worker_processes
+        = default_worker_processes(concurrency == 0 ? cores : concurrency);
+  } else if (auto* end = text.data() + text.size();
+             std::from_chars(text.data(), end, to.worker_processes).ptr != end
+             || text.empty() || to.worker_processes > max_worker_processes) {
+    return invalid(fmt::format("worker-processes must be auto or a whole "
+                               "number of 0 to {}, and '{}' is none",
+                               max_worker_processes, text));
+  }
+  if (to.worker_processes == 0)
+    return {};
+  if (!to.worker)
+    return invalid("worker-processes: the node has not the role worker");
+  if (concurrency == 0)
+    concurrency = std::max(cores, to.worker_processes);
+  if (concurrency < to.worker_processes)
+    return invalid("worker-processes must not be more than concurrency");
   return {};
 }
 

@@ -31,6 +31,12 @@ struct node_settings {
   bool insecure = false;
   /// End when the standard input does.
   bool exit_with_stdin = false;
+  /// Whether this is a process that another node has made to run jobs.
+  bool worker_process = false;
+  /// How many such processes this node makes; it runs no jobs itself then.
+  std::uint32_t worker_processes = 0;
+  /// As given on the command line.
+  std::vector<std::string> arguments;
   /// Whether nodes show each other certificates.
   bool node_tls = false;
   /// How others reach this node, if not by the address that it listens on. Port
@@ -79,6 +85,8 @@ private:
     bool strict_ports = false;
     bool insecure = false;
     bool exit_with_stdin = false;
+    bool worker_process = false;
+    std::string worker_processes = "auto";
     std::string http_token_file;
     std::string http_certificate;
     std::string http_key;
@@ -131,10 +139,12 @@ private:
   [[nodiscard]] expected<void> read_sizes(node_settings& to) const;
   [[nodiscard]] expected<void> read_logging(node_settings& to) const;
   [[nodiscard]] expected<void> read_exec(node_settings& to) const;
+  [[nodiscard]] expected<void> read_processes(node_settings& to) const;
 
   raw_settings raw_;
   /// What `--config-file` named.
   std::string file_;
+  std::vector<std::string> arguments_;
 };
 
 /// Whether an IP address, or `localhost`, can be reached from this machine

@@ -22,6 +22,10 @@ node_config::node_config() {
     .add(raw_.strict_ports, "strict-ports", "an occupied port is an error")
     .add(raw_.exit_with_stdin, "exit-with-stdin",
          "end when the standard input does")
+    .add(raw_.worker_processes, "worker-processes",
+         "processes that run jobs: a number, or auto")
+    .add(raw_.worker_process, "worker-process",
+         "for processes that a node makes itself")
     .add(raw_.insecure, "insecure", "listen beyond loopback unprotected")
     .add(raw_.http_token_file, "http-token-file", "tokens of HTTP clients")
     .add(raw_.http_certificate, "http-certificate", "certificate for HTTPS")
@@ -89,6 +93,11 @@ Starts a node. The same names work in the file given by --config-file=FILE
   --node-key=FILE             and its key (PEM; see 'muster certs --help')
   --insecure                  listen beyond loopback without protection
   --concurrency=N             jobs that run at once; default: cores
+  --worker-processes=N        processes that run the jobs, so that one which
+                              crashes takes only its own with it; 0: the node
+                              runs them itself; default: as many as concurrency
+                              and at most 4 if there are handlers that are not
+                              built in, else 0
   --queues=A,B                queues that the worker serves; default: all
   --lease-ttl=30s             time until an unextended lease expires
   --heartbeat=10s             how often leases are extended; default: ttl / 3

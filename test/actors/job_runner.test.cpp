@@ -1,10 +1,12 @@
 #include "actors/job_runner.hpp"
 
 #include "handler_fixture.hpp"
+#include "test/support/temp_dir.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <stdexcept>
@@ -48,6 +50,7 @@ struct fixture {
     options.max_result_bytes = 1'000;
     options.stuck_after = stuck_after_;
     options.metrics = metrics;
+    options.note = note;
     options.on_outcomes = [this] { ++rings; };
     runner = std::make_unique<job_runner>(std::move(options));
   }
@@ -93,6 +96,7 @@ struct fixture {
   std::uint32_t concurrency_;
   std::shared_ptr<handler_registry> handlers
     = std::make_shared<handler_registry>();
+  std::shared_ptr<running_note> note;
   std::shared_ptr<worker_metrics> metrics;
   std::atomic<int> rings{0};
   std::uint64_t last_id = 0;
@@ -442,4 +446,33 @@ TEST_CASE("a runner may be destroyed before a stuck handler returns") {
   door.open();
   CHECK(runner->wait_until_ended(10s));
   CHECK(returned);
+}
+
+TEST_CASE("it is noted what runs, and no longer than it does") {
+  fixture fix{2};
+  temp_dir dir;
+  auto file = dir.path() / "running";
+  auto made = running_note::create(file, "1", job_runner::slots_for(2));
+  REQUIRE(made);
+  fix.note = *made;
+  gate held;
+  std::atomic<int> begun{0};
+  fix.add("hold", [&](job_context&) -> expected<std::string> {
+    ++begun;
+    held.opened.wait();
+    return "done";
+  });
+  auto first = fix.submit("hold");
+  auto second = fix.submit("hold");
+  fix.submit("hold");
+  CHECK(eventually([&] { return begun == 2; }));
+  auto noted = read_running_note(file);
+  REQUIRE(noted);
+  std::sort(noted->running.begin(), noted->running.end());
+  CHECK(noted->running == std::vector{first, second});
+  held.open();
+  CHECK(eventually([&] {
+    auto now = read_running_note(file);
+    return begun == 3 && now && now->running.empty();
+  }));
 }

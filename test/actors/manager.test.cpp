@@ -83,6 +83,7 @@ struct fake_worker {
     msg.lease_ttl = ttl;
     msg.credit = credit;
     msg.held = std::move(held);
+    msg.supervised = supervised;
     send(std::move(msg));
   }
 
@@ -112,6 +113,7 @@ struct fake_worker {
 
   fixture& fix;
   std::string name;
+  bool supervised = false;
   caf::scoped_actor self{fix.system};
 };
 
@@ -215,6 +217,55 @@ TEST_CASE("the leases of a worker that is gone go to another at once") {
   auto jobs = other.lease(1);
   REQUIRE(jobs.size() == 1);
   CHECK(jobs[0].token == lease_token{id, 2});
+  CHECK(fix.client.job(id)->failures == 1);
+}
+
+TEST_CASE(
+  "what ran in a process that died has failed, the rest was not begun") {
+  fixture fix;
+  std::vector<job_id> ids;
+  std::vector<leased_job> jobs;
+  {
+    fake_worker worker{fix, "crashing"};
+    worker.supervised = true;
+    worker.join(3);
+    for (int i = 0; i < 3; ++i)
+      ids.push_back(fix.client.enqueue("echo"));
+    jobs = worker.lease(3);
+    REQUIRE(jobs.size() == 3);
+  }
+  caf::anon_send(
+    fix.manager,
+    worker_ended{
+      "crashing",
+      "1",
+      {"worker died: signal 11", {jobs[0].token}, {jobs[2].token}, true}});
+  REQUIRE(fix.client.reaches(jobs[0].token.id, job_state::ready));
+  REQUIRE(fix.client.reaches(jobs[1].token.id, job_state::ready));
+  auto ran = fix.client.job(jobs[0].token.id);
+  CHECK(ran->failures == 1);
+  CHECK(ran->error == "worker died: signal 11");
+  CHECK(fix.client.job(jobs[1].token.id)->failures == 0);
+  // Its outcome is on a disk: nobody else is to run it.
+  CHECK(fix.client.state(jobs[2].token.id) == job_state::leased);
+  fake_worker next_one{fix, "crashing"};
+  next_one.join(0, {jobs[2].token});
+  next_one.complete(1, jobs[2].token, "kept");
+  REQUIRE(fix.client.reaches(jobs[2].token.id, job_state::succeeded));
+  CHECK(fix.client.result(jobs[2].token.id) == "kept");
+}
+
+TEST_CASE("the leases of a process of whose end nobody tells go to another") {
+  fixture fix;
+  job_id id{};
+  {
+    fake_worker worker{fix, "silent"};
+    worker.supervised = true;
+    worker.join(1);
+    id = fix.client.enqueue("echo");
+    CHECK(worker.lease(1).size() == 1);
+  }
+  REQUIRE(fix.client.reaches(id, job_state::ready));
   CHECK(fix.client.job(id)->failures == 1);
 }
 

@@ -4,6 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <caf/scoped_actor.hpp>
+
 using namespace muster;
 using namespace std::chrono_literals;
 using fixture = test::supervisor_fixture;
@@ -232,4 +234,29 @@ TEST_CASE("an exit request stops the children too") {
   caf::anon_send_exit(fix.supervisor, caf::exit_reason::user_shutdown);
   fix.run();
   CHECK(fix.happened() == log_entries{{"a", "end"}});
+}
+
+TEST_CASE("whoever hears that a supervisor has started sees what it started") {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  for (int i = 0; i < 300; ++i) {
+    supervisor_options options;
+    options.id = "top";
+    options.directory = std::make_shared<child_directory>();
+    child_specification spec;
+    spec.id = "a";
+    spec.start = [](caf::actor_system& sys) -> expected<caf::actor> {
+      return sys.spawn([]() -> caf::behavior { return {[](start_child) {}}; });
+    };
+    options.children.push_back(std::move(spec));
+    auto supervisor = spawn_actor<supervisor_state>(system, options);
+    caf::scoped_actor self{system};
+    self->request(supervisor, 10s, start_children{})
+      .receive([] {}, [](const caf::error& err) { FAIL(to_string(err)); });
+    auto seen = options.directory->supervisors();
+    REQUIRE(seen.size() == 1);
+    REQUIRE(seen[0].children.size() == 1);
+    REQUIRE(seen[0].children[0].state == "running");
+    caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
+  }
 }

@@ -114,6 +114,9 @@ TEST_CASE("a setting that cannot be is told by its name") {
                      "--node-timeout=1s",
                      "--node-advertise=a:b:c",
                      "--exec.handlers.a=b",
+                     "--worker-processes=many",
+                     "--worker-processes=-1",
+                     "--worker-processes=257",
                      "--caf.scheduler.policy=none"}) {
     INFO(wrong);
     auto message = problem_with(wrong);
@@ -151,6 +154,26 @@ TEST_CASE("flags win over the file, and the file over defaults") {
   CHECK(got->name == "n");
   REQUIRE(got->exec_handlers.contains("count"));
   CHECK(got->exec_handlers.at("count") == std::vector<std::string>{"wc", "-w"});
+}
+
+TEST_CASE("handlers that are not built in run in processes of their own") {
+  constexpr auto text = "exec.handlers.count = [\"wc\"]\n";
+  CHECK(read({})->worker_processes == 0);
+  CHECK(read_file(text, {"--concurrency=3"})->worker_processes == 3);
+  CHECK(read_file(text, {"--concurrency=9"})->worker_processes == 4);
+  CHECK(read_file(text, {"--worker-processes=0"})->worker_processes == 0);
+  CHECK(read_file(text, {"--roles=manager"})->worker_processes == 0);
+  CHECK(read_file(text, {"--worker-process"})->worker_processes == 0);
+  CHECK(read({"--worker-processes=2", "--concurrency=2"})->worker_processes
+        == 2);
+}
+
+TEST_CASE("processes are not more than the jobs that run at once") {
+  CHECK(read({"--worker-processes=3", "--concurrency=2"}).error().message
+        == "worker-processes must not be more than concurrency");
+  CHECK(read({"--worker-processes=200"})->worker_settings.concurrency >= 200);
+  CHECK(read({"--worker-processes=1", "--roles=manager"}).error().message
+        == "worker-processes: the node has not the role worker");
 }
 
 TEST_CASE("what cannot stand in the file is refused") {

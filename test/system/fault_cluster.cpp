@@ -69,6 +69,9 @@ void fault_cluster::add_worker(std::size_t i) {
   options.settings = {"--roles=worker", "--queues=inside", "--concurrency=4",
                       "--drain-timeout=2s",
                       "--config-file=" + (home_ / "muster.conf").string()};
+  // One of them runs its jobs in processes of its own.
+  options.settings.push_back(
+    fmt::format("--worker-processes={}", i == 0 ? 2 : 0));
   options.settings.push_back(as_setting("node-timeout", node_timeout));
   options.settings.push_back(as_setting("node-heartbeat", node_timeout / 5));
   options.settings.push_back(as_setting("lease-ttl", lease_ttl));
