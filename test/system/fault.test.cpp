@@ -133,7 +133,7 @@ void ask_for_finals(http_client& manager, history& to) {
     last.state = info.at("state");
     last.attempt = info.at("attempt");
     if (info.at("worker").is_string())
-      last.worker = info.at("worker");
+      last.worker = node_of_worker(info.at("worker"));
     auto result = manager.get("/v1/jobs/" + id + "/result");
     REQUIRE(result);
     if (result->status == 200)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <iterator>
@@ -28,7 +29,16 @@ bool get(http_client client, std::string_view target, std::string& body) {
   return true;
 }
 
+// One node runs its jobs in processes of its own.
+std::size_t processes_of(std::size_t worker) {
+  return worker == 0 ? 2 : 0;
+}
+
 } // namespace
+
+std::string node_of_worker(const std::string& worker) {
+  return worker.substr(0, worker.find('.'));
+}
 
 fault_cluster::fault_cluster(std::filesystem::path home, std::size_t workers,
                              fault_network* network)
@@ -69,9 +79,8 @@ void fault_cluster::add_worker(std::size_t i) {
   options.settings = {"--roles=worker", "--queues=inside", "--concurrency=4",
                       "--drain-timeout=2s",
                       "--config-file=" + (home_ / "muster.conf").string()};
-  // One of them runs its jobs in processes of its own.
   options.settings.push_back(
-    fmt::format("--worker-processes={}", i == 0 ? 2 : 0));
+    fmt::format("--worker-processes={}", processes_of(i)));
   options.settings.push_back(as_setting("node-timeout", node_timeout));
   options.settings.push_back(as_setting("node-heartbeat", node_timeout / 5));
   options.settings.push_back(as_setting("lease-ttl", lease_ttl));
@@ -224,17 +233,21 @@ bool fault_cluster::whole() {
   if (!get({"127.0.0.1", http_port_}, "/v1/workers", body))
     return false;
   auto known = nlohmann::json::parse(body).at("workers");
-  for (auto& node : workers_) {
-    auto& facts = node->facts();
-    auto found = std::any_of(known.begin(), known.end(), [&](auto& each) {
-      return each.at("name") == facts.name;
+  std::size_t expected_in_all = 0;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    auto& facts = workers_[i]->facts();
+    auto count = std::count_if(known.begin(), known.end(), [&](auto& each) {
+      return node_of_worker(each.at("name")) == facts.name;
     });
+    auto wanted = std::max<std::size_t>(processes_of(i), 1);
+    expected_in_all += wanted;
     std::string host
       = facts.http.host.empty() ? std::string{"127.0.0.1"} : facts.http.host;
-    if (!found || !get({host, facts.http.port}, "/readyz", body))
+    if (static_cast<std::size_t>(count) != wanted
+        || !get({host, facts.http.port}, "/readyz", body))
       return false;
   }
-  return known.size() == workers_.size();
+  return known.size() == expected_in_all;
 }
 
 expected<void> fault_cluster::stop() {

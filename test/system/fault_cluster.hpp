@@ -21,6 +21,10 @@ namespace muster::fault {
 inline constexpr millis node_timeout{1'000};
 inline constexpr millis lease_ttl{4'000};
 
+/// A worker that is one of several processes of a node has a number behind the
+/// node's name, as in `worker-0.2`.
+[[nodiscard]] std::string node_of_worker(const std::string& worker);
+
 /// A manager and workers, each in a process of its own, on hosts of their own
 /// where the machine allows that, and what can be done to them. Not
 /// thread-safe, but for `http_port`.
