@@ -6,6 +6,7 @@
 #include "runtime/node_name.hpp"
 #include "runtime/peer_file.hpp"
 #include "runtime/routes.hpp"
+#include "runtime/worker_figures.hpp"
 #include "runtime/worker_processes.hpp"
 
 #include <caf/actor_system.hpp>
@@ -274,7 +275,7 @@ struct node::impl {
       figures.usage = *usage;
     if (auto reading = port->snapshot())
       figures.queues = reading->view().queues({}, max_measured_queues + 1);
-    figures.worker = actors->counters();
+    figures.worker = worker_figures();
     figures.workers = actors->workers();
     figures.children = actors->child_figures();
     figures.now = wall_clock();
@@ -284,6 +285,17 @@ struct node::impl {
     auto own = collector.collect_from(system.metrics());
     result.append(own.data(), own.size());
     return result;
+  }
+
+  /// Of our worker, or of our processes.
+  worker_counters worker_figures() {
+    if (settings.worker_processes == 0)
+      return actors->counters();
+    std::lock_guard guard{sums_mutex};
+    for (auto& process : worker_processes())
+      if (auto now = read_figures(process.outbox_directory / figures_file_name))
+        sums.update(process.name, std::move(*now));
+    return sums.total();
   }
 
   // -- end --------------------------------------------------------------------
@@ -331,6 +343,8 @@ struct node::impl {
   std::mutex events_mutex;
   bool starting = true;
   std::vector<node_event> early_events;
+  std::mutex sums_mutex;
+  figure_sums sums;
   /// Whether the data directory is locked by us.
   bool ours = false;
   caf::actor_system system;
@@ -365,6 +379,12 @@ std::optional<error> node::failed() const {
 
 bool node::has_stuck_handlers() const {
   return impl_->actors->counters().stuck > 0;
+}
+
+void node::keep_figures() const {
+  static_cast<void>(
+    muster::keep_figures({impl_->facts.incarnation, impl_->actors->counters()},
+                         impl_->settings.data_dir / figures_file_name));
 }
 
 void node::shut_down() {

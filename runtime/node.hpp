@@ -36,6 +36,9 @@ public:
   /// process ends it.
   [[nodiscard]] bool has_stuck_handlers() const;
 
+  /// Of a worker process: leaves its figures for its parent.
+  void keep_figures() const;
+
   /// Takes nothing new, finishes or hands back what runs, closes. Blocks.
   void shut_down();
 

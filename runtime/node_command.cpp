@@ -36,7 +36,10 @@ end_cause wait_for_end(signal_watch& signals,
       return {"gave up: " + reason->message};
     if (input && input->ended())
       return {"the standard input has ended, and so does the node"};
-    if (is_process && self.has_stuck_handlers())
+    if (!is_process)
+      continue;
+    self.keep_figures();
+    if (self.has_stuck_handlers())
       return {{}, true};
   }
   return {};
@@ -111,6 +114,8 @@ int run_node(arguments args) {
                 {{"worker", self.facts().name}});
   tell(manager, "STOPPING=1", log);
   self.shut_down();
+  if (is_process)
+    self.keep_figures();
   // Nothing else ends that handler's thread.
   if (end.stuck)
     ::_exit(1);

@@ -151,6 +151,19 @@ TEST_CASE("a node that drains lets the jobs of its processes finish") {
   CHECK(facts["attempt"] == 1);
 }
 
+TEST_CASE("the figures of worker processes are those of their node") {
+  fixture fix;
+  auto node = fix.start();
+  for (int i = 0; i < 4; ++i)
+    REQUIRE(reaches(node, node.enqueue("upper", "abc"), "succeeded"));
+  constexpr auto line
+    = "muster_handler_attempts_total{handler=\"upper\",end=\"succeeded\"} 4\n";
+  CHECK(eventually([&] {
+    return node.send(200, "GET", "/metrics").body.find(line)
+           != std::string::npos;
+  }));
+}
+
 TEST_CASE("processes of a worker node join its manager") {
   temp_dir home;
   node_process manager{home.path(), {"--roles=manager"}};
