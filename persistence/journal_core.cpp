@@ -508,9 +508,11 @@ void journal_core::measure_room() {
   std::error_code ec;
   auto file = std::filesystem::file_size(options_.directory / "store.mdb", ec);
   std::size_t used = ec ? 0 : file;
-  // Free pages matter only when the file comes near its limit; counting them
-  // costs a walk.
-  if (used > options_.map_size / 2)
+  // Free pages matter only when the file comes near what new jobs may use of
+  // it; counting them costs a walk.
+  auto reserves = reserves_of(options_);
+  if (used
+      > (reserves.map_size - std::min(reserves.map_size, reserves.store)) / 2)
     if (auto usage = db_.usage())
       used = usage->used;
   admission_.store_used(used);

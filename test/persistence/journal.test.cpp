@@ -340,6 +340,26 @@ TEST_CASE("a full queue refuses jobs and keeps those it has") {
   enqueue(*j, "q", "3");
 }
 
+TEST_CASE("room that a purge made is used again, however large the reserve") {
+  temp_dir dir;
+  auto options = small(dir);
+  options.map_size = std::size_t{64} << 20;
+  options.store_reserve = std::size_t{48} << 20;
+  auto j = open(options);
+  std::string payload(std::size_t{1} << 20, 'x');
+  enqueue_command more{"q", {new_job{.handler = "h", .payload = payload}}};
+  std::uint32_t taken = 0;
+  expected<outcome> answer;
+  while ((answer = await(submit(*j, more))))
+    REQUIRE(++taken < 64);
+  CHECK(answer.error().code == errc::store_full);
+  CHECK(apply<purge_outcome>(*j, purge_command{"q", job_state::ready}).removed
+        == taken);
+  auto until = std::chrono::steady_clock::now() + limit;
+  while (!await(submit(*j, more)))
+    REQUIRE(std::chrono::steady_clock::now() < until);
+}
+
 TEST_CASE("a closed journal answers everything as unavailable") {
   temp_dir dir;
   auto j = open(small(dir));
