@@ -5,8 +5,20 @@ add_library(muster::muster ALIAS muster_all)
 set_target_properties(muster_all PROPERTIES EXPORT_NAME muster)
 target_link_libraries(muster_all INTERFACE muster_runtime)
 
+# What plug-ins are built with: headers alone.
+add_library(muster_plugin INTERFACE)
+add_library(muster::plugin ALIAS muster_plugin)
+set_target_properties(muster_plugin PROPERTIES EXPORT_NAME plugin)
+target_compile_features(muster_plugin INTERFACE cxx_std_20)
+target_include_directories(
+  muster_plugin
+  INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+            $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/generated>
+            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/muster>)
+
 install(
   TARGETS muster_persistence muster_actors muster_runtime muster_all
+          muster_plugin
   EXPORT muster-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -18,6 +30,9 @@ foreach(folder persistence actors runtime)
     FILES_MATCHING
     PATTERN "*.hpp")
 endforeach()
+
+install(FILES ${PROJECT_BINARY_DIR}/generated/muster_version.hpp
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/muster)
 
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/muster)
 install(EXPORT muster-targets NAMESPACE muster:: DESTINATION ${config_dir})

@@ -1,6 +1,7 @@
 #include "runtime/node.hpp"
 
 #include "actors/node_transport.hpp"
+#include "actors/plugin_loader.hpp"
 #include "runtime/gateway_actor.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/node_name.hpp"
@@ -122,6 +123,8 @@ struct node::impl {
       if (auto ok = handlers->add(name, make_exec_handler(options)); !ok)
         return ok;
     }
+    if (auto ok = load_plugins(*handlers); !ok)
+      return ok;
     add_builtin_handlers(*handlers);
     local_node_options options;
     options.journal = settings.journal;
@@ -172,6 +175,21 @@ struct node::impl {
     for (std::uint32_t i = 0; i < settings.worker_processes; ++i)
       result.push_back(plan_worker_process(plan, i));
     return result;
+  }
+
+  expected<void> load_plugins(handler_registry& to) {
+    for (auto& file : settings.plugins) {
+      auto names = load_plugin(file, to);
+      if (!names)
+        return fail_with(names.error().code,
+                         "handlers: " + names.error().message);
+      auto list = fmt::format("{}", fmt::join(*names, ","));
+      tell({node_event::severity::info,
+            "worker",
+            "loaded a plug-in",
+            {{"file", file.string()}, {"handlers", std::move(list)}}});
+    }
+    return {};
   }
 
   /// Keeps events until the start has succeeded: of one that fails only the

@@ -200,13 +200,14 @@ expected<void> node_config::set_node_traffic() {
 
 expected<node_settings> node_config::settings() const {
   using step = expected<void> (node_config::*)(node_settings&) const;
-  constexpr std::array<step, 12> steps{
+  constexpr std::array<step, 13> steps{
     &node_config::read_roles,     &node_config::read_join,
     &node_config::read_addresses, &node_config::read_worker,
     &node_config::read_durations, &node_config::read_sizes,
     &node_config::read_logging,   &node_config::read_exec,
-    &node_config::read_https,     &node_config::read_tokens,
-    &node_config::check_exposure, &node_config::read_processes};
+    &node_config::read_plugins,   &node_config::read_https,
+    &node_config::read_tokens,    &node_config::check_exposure,
+    &node_config::read_processes};
   node_settings result;
   for (auto read_part : steps)
     if (auto ok = (this->*read_part)(result); !ok)
@@ -228,9 +229,6 @@ expected<void> node_config::read_roles(node_settings& to) const {
   }
   if (!to.manager && !to.worker)
     return invalid("roles must name manager, worker, or both");
-  if (!raw_.handlers.empty())
-    return invalid("handlers: this version loads no shared objects; use "
-                   "exec.handlers in the file given by --config-file");
   return {};
 }
 
@@ -403,7 +401,8 @@ expected<void> node_config::read_processes(node_settings& to) const {
   auto& concurrency = to.worker_settings.concurrency;
   auto cores = std::max(std::thread::hardware_concurrency(), 1u);
   if (text == "auto") {
-    if (to.worker && !to.worker_process && !to.exec_handlers.empty())
+    auto foreign = !to.exec_handlers.empty() || !to.plugins.empty();
+    if (to.worker && !to.worker_process && foreign)
       to.worker_processes
         = default_worker_processes(concurrency == 0 ? cores : concurrency);
   } else if (auto* end = text.data() + text.size();
@@ -421,6 +420,16 @@ expected<void> node_config::read_processes(node_settings& to) const {
     concurrency = std::max(cores, to.worker_processes);
   if (concurrency < to.worker_processes)
     return invalid("worker-processes must not be more than concurrency");
+  return {};
+}
+
+expected<void> node_config::read_plugins(node_settings& to) const {
+  for (auto& name : split_list(raw_.handlers)) {
+    std::error_code ec;
+    if (!std::filesystem::is_regular_file(name, ec))
+      return invalid("handlers: there is no file '" + name + "'");
+    to.plugins.emplace_back(name);
+  }
   return {};
 }
 

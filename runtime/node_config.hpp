@@ -46,6 +46,8 @@ struct node_settings {
   worker_options worker_settings;
   journal_options journal;
   std::map<std::string, std::vector<std::string>> exec_handlers;
+  /// Plug-ins to load; files that are there.
+  std::vector<std::filesystem::path> plugins;
   std::size_t max_result = 0;
   millis drain_timeout{0};
   log_level level = log_level::info;
@@ -140,6 +142,7 @@ private:
   [[nodiscard]] expected<void> read_logging(node_settings& to) const;
   [[nodiscard]] expected<void> read_exec(node_settings& to) const;
   [[nodiscard]] expected<void> read_processes(node_settings& to) const;
+  [[nodiscard]] expected<void> read_plugins(node_settings& to) const;
 
   raw_settings raw_;
   /// What `--config-file` named.

@@ -99,6 +99,7 @@ Starts a node. The same names work in the file given by --config-file=FILE
                               and at most 4 if there are handlers that are not
                               built in, else 0
   --queues=A,B                queues that the worker serves; default: all
+  --handlers=FILE,...         plug-ins to load: shared objects with handlers
   --lease-ttl=30s             time until an unextended lease expires
   --heartbeat=10s             how often leases are extended; default: ttl / 3
   --lease-grace=5s            time that workers get to find a manager that

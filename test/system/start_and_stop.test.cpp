@@ -105,7 +105,7 @@ TEST_CASE("a wrong setting is told in one line with exit status 2") {
   refused("--http-port=70000", "http-port must be a whole number");
   refused("--http-port", "--http-port needs a value");
   refused("stray", "unexpected argument 'stray'");
-  refused("--handlers=x.so", "handlers:");
+  refused("--handlers=x.so", "no file 'x.so'");
   refused("--roles=balancer", "balancer");
   refused("--roles=worker", "join:");
   refused("--roles=cook", "'cook'");
