@@ -22,6 +22,19 @@ install(
   EXPORT muster-targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+file(RELATIVE_PATH prefix_from_pc
+     ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+if(BUILD_SHARED_LIBS)
+  set(pc_private "\nLibs.private:")
+endif()
+# In two steps: where CAF is, only the generator knows.
+configure_file(${PROJECT_SOURCE_DIR}/cmake/muster.pc.in
+               ${PROJECT_BINARY_DIR}/muster.pc.in @ONLY)
+file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/muster.pc
+     INPUT ${PROJECT_BINARY_DIR}/muster.pc.in)
+install(FILES ${PROJECT_BINARY_DIR}/muster.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
 install(TARGETS muster RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 foreach(folder persistence actors runtime)
   install(
