@@ -15,7 +15,7 @@ namespace {
 /// Takes its whole process with it: payload `segv` or `abort`.
 result crash(job& job) {
   if (job.payload() == "segv") {
-    int* volatile nowhere = nullptr;
+    volatile int* volatile nowhere = nullptr;
     *nowhere = 1;
   }
   if (job.payload() == "abort")

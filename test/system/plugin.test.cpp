@@ -55,6 +55,21 @@ TEST_CASE(
   CHECK(node.stop().ok());
 }
 
+TEST_CASE("a plug-in that crashes takes no more than its process with it") {
+  temp_dir dir;
+  node_process node{dir.path(),
+                    {"--handlers=" + plugin_file("muster_test_plugin")}};
+  for (std::string how : {"segv", "abort"}) {
+    auto id = node.enqueue("texts", how, "handler=crash&max_attempts=1");
+    auto reply = node.send(410, "GET", "/v1/jobs/" + id + "/result?wait=60s");
+    INFO(reply.body);
+    CHECK(reply.body.find("signal") != std::string::npos);
+  }
+  auto id = node.enqueue("texts", "hello", "handler=shout");
+  CHECK(node.send(200, "GET", "/v1/jobs/" + id + "/result?wait=60s").body
+        == "HELLO");
+}
+
 TEST_CASE("a node does not start with files that are no plug-ins for it") {
   check_refused("absent.so", 2, "there is no file 'absent.so'");
   check_refused(plugin_file("muster_odd_plugin_1"), 1, "is no plug-in");
