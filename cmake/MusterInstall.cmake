@@ -59,5 +59,6 @@ install(
   FILES ${PROJECT_BINARY_DIR}/muster-config.cmake
         ${PROJECT_BINARY_DIR}/muster-config-version.cmake
         ${PROJECT_SOURCE_DIR}/cmake/FindLMDB.cmake
+        ${PROJECT_SOURCE_DIR}/cmake/FindLibEdit.cmake
         ${PROJECT_SOURCE_DIR}/cmake/FindRaft.cmake
   DESTINATION ${config_dir})

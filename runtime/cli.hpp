@@ -11,6 +11,7 @@ namespace muster {
 using arguments = std::span<const char* const>;
 
 int run_node(arguments args);
+int run_shell(arguments args);
 int run_enqueue(arguments args);
 int run_backup(arguments args);
 int run_demo(arguments args);

@@ -38,14 +38,25 @@ tl::unexpected<error> too_slow(std::string_view what) {
                                       + " within the time limit");
 }
 
-// Waits until something is ready or the time is over; what is ready, if so.
-short wait_for(int fd, short events, clock_type::time_point until) {
+/// In place of events.
+constexpr short interrupted = -1;
+
+tl::unexpected<error> stopped() {
+  return fail_with(errc::cancelled, "interrupted");
+}
+
+// Waits until something is ready or the time is over; what is ready, if so, or
+// `interrupted`.
+short wait_for(int fd, short events, clock_type::time_point until,
+               int interrupt) {
   while (true) {
     auto left = std::chrono::ceil<millis>(until - clock_type::now()).count();
-    pollfd item{fd, events, 0};
-    auto n = ::poll(&item, 1, static_cast<int>(std::clamp(left, 0L, 60'000L)));
+    // A negative descriptor is left out.
+    std::array<pollfd, 2> items{{{fd, events, 0}, {interrupt, POLLIN, 0}}};
+    auto n = ::poll(items.data(), items.size(),
+                    static_cast<int>(std::clamp(left, 0L, 60'000L)));
     if (n > 0)
-      return item.revents;
+      return items[1].revents != 0 ? interrupted : items[0].revents;
     if (n == 0 && left <= 0)
       return 0;
     if (n < 0 && errno != EINTR)
@@ -54,7 +65,7 @@ short wait_for(int fd, short events, clock_type::time_point until) {
 }
 
 expected<descriptor> connect_to(const addrinfo& address,
-                                clock_type::time_point until) {
+                                clock_type::time_point until, int interrupt) {
   descriptor fd{::socket(address.ai_family,
                          SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
                          address.ai_protocol)};
@@ -66,7 +77,10 @@ expected<descriptor> connect_to(const addrinfo& address,
     return fd;
   if (errno != EINPROGRESS)
     return socket_error(errc::unavailable, "cannot connect", errno);
-  if (wait_for(fd.get(), POLLOUT, until) == 0)
+  auto ready = wait_for(fd.get(), POLLOUT, until, interrupt);
+  if (ready == interrupted)
+    return stopped();
+  if (ready == 0)
     return fail_with(errc::unavailable, "cannot connect within the time limit");
   int code = 0;
   socklen_t size = sizeof(code);
@@ -167,7 +181,7 @@ expected<void> http_client::connect() {
   address_list addresses{found, &::freeaddrinfo};
   expected<descriptor> fd = fail_with(errc::unavailable);
   for (auto* item = found; item != nullptr && !fd; item = item->ai_next)
-    fd = connect_to(*item, until);
+    fd = connect_to(*item, until, options_.interrupt);
   if (!fd)
     return tl::unexpected<error>{fd.error()};
   socket_ = std::move(*fd);
@@ -246,7 +260,10 @@ expected<bool> http_client::send_all(std::string_view head,
         return socket_error(errc::io_error, "cannot send", errno);
       return false;
     } else if (errno == EAGAIN) {
-      auto ready = wait_for(socket_.get(), POLLOUT | POLLIN, until);
+      auto ready = wait_for(socket_.get(), POLLOUT | POLLIN, until,
+                            options_.interrupt);
+      if (ready == interrupted)
+        return stopped();
       if (ready == 0)
         return too_slow("take the request");
       if ((ready & POLLIN) != 0 && has_answer())
@@ -404,7 +421,10 @@ expected<http_reply> http_client::read(bool is_head, attempt& trace) {
       close();
       return std::move(reader.reply());
     } else if (errno == EAGAIN) {
-      if (wait_for(socket_.get(), POLLIN, until) == 0)
+      auto ready = wait_for(socket_.get(), POLLIN, until, options_.interrupt);
+      if (ready == interrupted)
+        return stopped();
+      if (ready == 0)
         return too_slow("answer");
     } else if (errno != EINTR) {
       return socket_error(errc::io_error, "cannot receive", errno);

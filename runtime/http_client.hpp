@@ -28,6 +28,9 @@ struct http_client_options {
   /// Sent with every request as `Authorization: Bearer`; empty is none. Must be
   /// `is_token_text`.
   std::string token;
+  /// A file descriptor that ends what the client waits for once it can be read
+  /// from, such as a signalfd; -1 is none. It is neither read nor closed.
+  int interrupt = -1;
   /// HTTPS instead of HTTP, if there is one. The certificate must be for the
   /// host.
   tls_context tls;
@@ -63,6 +66,7 @@ public:
   /// Errors: `unavailable`: not connected, nothing was sent. `io_error` and
   /// `timed_out`: the server may or may not have acted on the request.
   /// `malformed` and `result_too_large`: it has, but its reply is of no use.
+  /// `cancelled`: interrupted, and the server may or may not have acted.
   /// The connection is closed after each of them.
   [[nodiscard]] expected<http_reply> send(std::string_view method,
                                           std::string_view target,
@@ -77,6 +81,11 @@ public:
                                           std::string_view body = {},
                                           const http_headers& headers = {}) {
     return send("POST", target, headers, body);
+  }
+
+  /// Changes the limit for the requests that follow.
+  void set_read_limit(millis limit) noexcept {
+    options_.read_limit = limit;
   }
 
   /// Closes the connection; the next request opens one.

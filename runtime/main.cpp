@@ -18,6 +18,7 @@ struct command {
 
 constexpr command commands[] = {
   {"node", "start a node", muster::run_node},
+  {"shell", "inspect and steer a live system", muster::run_shell},
   {"enqueue", "put jobs into a queue (files or standard input)",
    muster::run_enqueue},
   {"backup", "consistent copy of a live or stopped store", muster::run_backup},

@@ -1,0 +1,179 @@
+#include "persistence/duration.hpp"
+#include "runtime/http_text.hpp"
+#include "runtime/shell_runner.hpp"
+#include "runtime/shell_text.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+// The commands that go on until somebody ends them.
+
+namespace muster {
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+
+constexpr auto least_pause = millis{200};
+constexpr auto poll_wait = std::chrono::seconds{5};
+/// Of one look at a log.
+constexpr int log_rows = 500;
+/// Events of a trace in one JSON value.
+constexpr std::size_t most_events = 1'000;
+
+/// Takes `--sort` out and puts another in.
+void sort_by(shell_call& call, std::string_view key) {
+  std::erase_if(call.options,
+                [](const auto& each) { return each.first == "sort"; });
+  call.options.emplace_back("sort", key);
+}
+
+std::string_view sorting_of_key(char key) {
+  switch (key) {
+    case 'm':
+      return "mailbox";
+    case 'b':
+      return "busy";
+    case 's':
+      return "messages";
+    case 'n':
+      return "name";
+    default:
+      return {};
+  }
+}
+
+std::string top_head(const shell_call& call, const shell_session& session,
+                     const screen& on) {
+  auto text = fmt::format(
+    "{} at {}   by {}   every {}   m b s n: sort, q: quit", session.node_name(),
+    session.address(), call.option_or("sort", "mailbox"),
+    call.option_or("every", "1s"));
+  return paint(fit(text, on.width, on.unicode), tone::strong, on) + "\n\n";
+}
+
+shell_request get_request(std::string target) {
+  shell_request result;
+  result.target = std::move(target);
+  return result;
+}
+
+} // namespace
+
+// What it shows is replaced rather than erased and written anew, so that it
+// does not flicker. A node that is gone is looked for until somebody ends it.
+shell_outcome shell_runner::run_top(const shell_call& call) {
+  if (!console_.live())
+    return run_request(call);
+  auto now = call;
+  auto pause = std::max(
+    parse_duration(call.option_or("every", "1s")).value_or(least_pause),
+    least_pause);
+  full_screen view{console_, keys_};
+  while (!console_.gone()) {
+    auto answer = ask_json(to_request(now).value(), pause);
+    if (!answer && answer.error().code == to_string(errc::cancelled))
+      break;
+    auto on = console_.look();
+    auto head = top_head(now, session_, on);
+    view.show(answer ? head + view_actors(make_printable(*answer), context())
+                     : head + paint(answer.error().text, tone::bad, on) + "\n");
+    auto until = clock_type::now() + pause;
+    for (auto left = pause; left > millis{0};
+         left = std::chrono::ceil<millis>(until - clock_type::now())) {
+      auto event = console_.wait(left);
+      if (event.interrupted || event.key == 'q' || event.key == 'Q') {
+        auto outcome = stopped();
+        return outcome == shell_outcome::leave ? outcome : shell_outcome::done;
+      }
+      auto sorting = sorting_of_key(event.key);
+      if (!sorting.empty())
+        sort_by(now, sorting);
+      if (!sorting.empty() || event.resized)
+        break;
+    }
+  }
+  auto outcome = stopped();
+  return outcome == shell_outcome::leave ? outcome : shell_outcome::done;
+}
+
+shell_outcome shell_runner::run_trace(const shell_call& call) {
+  auto begun = ask_json(trace_request(call));
+  if (!begun)
+    return report(begun.error());
+  auto path = "/v1/traces/" + percent_encode(muster::show(*begun, "id"));
+  auto all = shell_json::array();
+  auto outcome = shell_outcome::done;
+  std::string reason;
+  std::uint64_t dropped = 0;
+  while (true) {
+    auto answer = ask_json(
+      get_request(path + "?wait=" + format_duration(poll_wait)), poll_wait);
+    if (!answer) {
+      outcome = report(answer.error());
+      break;
+    }
+    for (auto& each : member(*answer, "events")) {
+      if (!console_.json())
+        console_.print(view_event(make_printable(each), context()));
+      else if (all.size() < most_events)
+        all.push_back(each);
+    }
+    if (auto& count = member(*answer, "dropped"); count.is_number_unsigned())
+      dropped = count.get<std::uint64_t>();
+    reason = muster::show(*answer, "reason");
+    if (member(*answer, "ended") == true || console_.gone()) {
+      auto hidden
+        = dropped == 0 ? "" : fmt::format(", {} were not shown", dropped);
+      say({{"events", all}, {"dropped", dropped}, {"reason", reason}},
+          fmt::format("ended{}{}{}\n", reason.empty() ? "" : ": ",
+                      printable(reason), hidden));
+      return outcome;
+    }
+  }
+  // It ends by itself where this is not heard.
+  auto request = get_request(path);
+  request.method = "DELETE";
+  (void)session_.ask(request);
+  return outcome;
+}
+
+shell_outcome shell_runner::run_log(const shell_call& call) {
+  auto follow = console_.live() && call.option("once") == nullptr;
+  std::string path = "/v1/log?level=";
+  path += call.arguments.empty() ? "info" : call.argument(0);
+  if (auto* node = call.option("node"))
+    path += "&node=" + percent_encode(*node);
+  auto first = path + "&limit=" + call.option_or("limit", "20");
+  auto answer = ask_json(get_request(first));
+  while (answer) {
+    if (console_.json()) {
+      show("log", *answer);
+      return shell_outcome::done;
+    }
+    print_log(*answer);
+    auto& next = member(*answer, "next");
+    if (!follow || console_.gone() || !next.is_number_unsigned())
+      return shell_outcome::done;
+    answer = ask_json(get_request(fmt::format(
+                        "{}&limit={}&after={}&wait={}", path, log_rows,
+                        next.get<std::uint64_t>(), format_duration(poll_wait))),
+                      poll_wait);
+  }
+  return report(answer.error());
+}
+
+void shell_runner::print_log(const shell_json& answer) {
+  if (auto missed = muster::show(answer, "missed");
+      !missed.empty() && missed != "0")
+    console_.print(
+      fmt::format("({} lines are not kept any more)\n", printable(missed)));
+  for (auto& each : member(answer, "lines"))
+    console_.print(view_log_line(make_printable(each), context()));
+}
+
+} // namespace muster
