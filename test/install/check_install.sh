@@ -33,7 +33,7 @@ for layer in persistence actors runtime; do
   quietly "$scratch/build/use_$layer"
 done
 got=$(cd "$scratch" && "$scratch/build/examples/muster_example_prices")
-[[ $got == "3 cups of tea: 750 cents" ]] || {
+[[ $got == "tea: 750 cents" ]] || {
   echo "the example says: $got"
   exit 1
 }
@@ -45,7 +45,7 @@ quietly c++ -Wall -Wextra -Wpedantic -Werror \
   "$scratch/examples/embedded/prices.cpp" -o "$scratch/prices" \
   $(pkg-config --cflags --libs muster)
 got=$(cd "$scratch" && "$scratch/prices")
-[[ $got == "3 cups of tea: 750 cents" ]]
+[[ $got == "tea: 750 cents" ]]
 echo "pkg-config: good"
 
 # To build all of it would take minutes: it is told whether it can be.
