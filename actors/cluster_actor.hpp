@@ -8,6 +8,7 @@
 #include "actors/node_hello.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -38,6 +39,8 @@ struct cluster_options {
   millis hello_interval{2'000};
   /// How long a connection may take to come up.
   millis connect_limit{2'000};
+  /// How long another node may take to answer.
+  millis answer_limit{5'000};
 };
 
 /// What others find at a node's port. It lives as long as the port, and hands
@@ -53,6 +56,7 @@ struct cluster_options {
 ///        ^                |                      |              |          |
 ///        +---- back-off --+----------------------+--------------+   down --+
 ///
+/// A node is lost when its connection is gone or its hellos stay unanswered.
 /// Either side may have called the other. Whoever restarts finds its way back
 /// by the addresses that it kept, or is found by those who know it.
 class cluster_state {
@@ -75,6 +79,8 @@ private:
     timestamp last_heard;
     time_point next_hello;
     bool asked = false;
+    /// Hellos without an answer since it was last heard of.
+    std::uint32_t unanswered = 0;
   };
 
   /// What is kept of a node beyond its connection.
@@ -95,7 +101,7 @@ private:
   void on_greeted(const endpoint& at, const hello_parts& answer);
   void on_failed(const endpoint& at, const error& reason);
 
-  // -- peers ------------------------------------------------------------------
+  // -- peers (cluster_peers.cpp) ----------------------------------------------
 
   [[nodiscard]] caf::message on_hello(const hello_parts& parts);
   /// Says why not.
@@ -104,14 +110,16 @@ private:
   void on_down(const caf::actor_addr& address);
   void lose(const std::string& who, const std::string& why);
   void choose_manager();
+  [[nodiscard]] time_point next_hello();
+  [[nodiscard]] caf::message hello_for(const std::string& who) const;
+  void publish();
+
+  // -- time -------------------------------------------------------------------
 
   void on_tick();
   /// At the next time at which there is something to do, unless one comes
   /// before.
   void schedule_tick();
-  [[nodiscard]] time_point next_hello();
-  [[nodiscard]] caf::message hello_for(const std::string& who) const;
-  void publish();
   void remember_if_changed();
   /// The same text is logged once in a while only.
   void complain(const std::string& text);
