@@ -116,6 +116,8 @@ full_screen::full_screen(shell_console& console, int keys)
     mode.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
     mode.c_cc[VMIN] = 1;
     mode.c_cc[VTIME] = 0;
+    // Stopped, it would leave the terminal like this.
+    mode.c_cc[VSUSP] = _POSIX_VDISABLE;
     ::tcsetattr(keys_, TCSADRAIN, &mode);
   }
   // The other screen, without a cursor.

@@ -2,6 +2,7 @@
 #include "runtime/http_text.hpp"
 #include "runtime/shell_runner.hpp"
 #include "runtime/shell_text.hpp"
+#include "runtime/shell_top.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -19,18 +20,14 @@ namespace {
 using clock_type = std::chrono::steady_clock;
 
 constexpr auto least_pause = millis{200};
+constexpr auto most_pause = millis{10'000};
+/// Lines that are no rows: title, blank, heads, and what nodes are silent.
+constexpr std::size_t top_frame = 5;
 constexpr auto poll_wait = std::chrono::seconds{5};
 /// Of one look at a log.
 constexpr int log_rows = 500;
 /// Events of a trace in one JSON value.
 constexpr std::size_t most_events = 1'000;
-
-/// Takes `--sort` out and puts another in.
-void sort_by(shell_call& call, std::string_view key) {
-  std::erase_if(call.options,
-                [](const auto& each) { return each.first == "sort"; });
-  call.options.emplace_back("sort", key);
-}
 
 std::string_view sorting_of_key(char key) {
   switch (key) {
@@ -47,12 +44,11 @@ std::string_view sorting_of_key(char key) {
   }
 }
 
-std::string top_head(const shell_call& call, const shell_session& session,
-                     const screen& on) {
-  auto text = fmt::format(
-    "{} at {}   by {}   every {}   m b s n: sort, q: quit", session.node_name(),
-    session.address(), call.option_or("sort", "mailbox"),
-    call.option_or("every", "1s"));
+std::string top_head(std::string_view sorting, millis pause,
+                     const shell_session& session, const screen& on) {
+  auto text = fmt::format("{} at {}   by {}, every {}   m b s n: sort, q: quit",
+                          session.node_name(), session.address(), sorting,
+                          format_duration(pause));
   return paint(fit(text, on.width, on.unicode), tone::strong, on) + "\n\n";
 }
 
@@ -69,34 +65,49 @@ shell_request get_request(std::string target) {
 shell_outcome shell_runner::run_top(const shell_call& call) {
   if (!console_.live())
     return run_request(call);
-  auto now = call;
-  auto pause = std::max(
+  auto sorting = call.option_or("sort", "busy");
+  auto pause = std::clamp(
     parse_duration(call.option_or("every", "1s")).value_or(least_pause),
-    least_pause);
+    least_pause, most_pause);
+  auto request = get_request("/v1/actors?sort=name&limit=1000");
+  if (auto* node = call.option("node"))
+    request.target += "&node=" + percent_encode(*node);
+  actor_window window;
   full_screen view{console_, keys_};
   while (!console_.gone()) {
-    auto answer = ask_json(to_request(now).value(), pause);
+    auto answer = ask_json(request);
     if (!answer && answer.error().code == to_string(errc::cancelled))
       break;
     auto on = console_.look();
-    auto head = top_head(now, session_, on);
-    view.show(answer ? head + view_actors(make_printable(*answer), context())
-                     : head + paint(answer.error().text, tone::bad, on) + "\n");
+    if (answer)
+      window.add(make_printable(*answer), context().now);
+    auto show_rows = [&] {
+      auto rows = on.height - std::min(on.height, top_frame);
+      if (auto limit = parse_unsigned(call.option_or("limit", "1000")))
+        rows = std::min(rows, static_cast<std::size_t>(*limit));
+      auto head = top_head(sorting, pause, session_, on);
+      view.show(answer
+                  ? head + view_top(window.rows(sorting, rows), context())
+                  : head + paint(answer.error().text, tone::bad, on) + "\n");
+    };
+    show_rows();
     auto until = clock_type::now() + pause;
     for (auto left = pause; left > millis{0};
          left = std::chrono::ceil<millis>(until - clock_type::now())) {
       auto event = console_.wait(left);
-      if (event.interrupted || event.key == 'q' || event.key == 'Q') {
-        auto outcome = stopped();
-        return outcome == shell_outcome::leave ? outcome : shell_outcome::done;
-      }
-      auto sorting = sorting_of_key(event.key);
-      if (!sorting.empty())
-        sort_by(now, sorting);
-      if (!sorting.empty() || event.resized)
-        break;
+      if (event.interrupted || event.key == 'q' || event.key == 'Q')
+        return after_watching();
+      if (auto wanted = sorting_of_key(event.key); !wanted.empty())
+        sorting = wanted;
+      on = console_.look();
+      if (event.key != 0 || event.resized)
+        show_rows();
     }
   }
+  return after_watching();
+}
+
+shell_outcome shell_runner::after_watching() {
   auto outcome = stopped();
   return outcome == shell_outcome::leave ? outcome : shell_outcome::done;
 }
@@ -107,15 +118,17 @@ shell_outcome shell_runner::run_trace(const shell_call& call) {
     return report(begun.error());
   auto path = "/v1/traces/" + percent_encode(muster::show(*begun, "id"));
   auto all = shell_json::array();
-  auto outcome = shell_outcome::done;
-  std::string reason;
-  std::uint64_t dropped = 0;
   while (true) {
     auto answer = ask_json(
       get_request(path + "?wait=" + format_duration(poll_wait)), poll_wait);
     if (!answer) {
-      outcome = report(answer.error());
-      break;
+      auto outcome = report(answer.error());
+      // It ends by itself where this is not heard.
+      auto end = get_request(path);
+      end.method = "DELETE";
+      if (outcome == shell_outcome::interrupted)
+        (void)session_.ask(end);
+      return outcome;
     }
     for (auto& each : member(*answer, "events")) {
       if (!console_.json())
@@ -123,23 +136,20 @@ shell_outcome shell_runner::run_trace(const shell_call& call) {
       else if (all.size() < most_events)
         all.push_back(each);
     }
-    if (auto& count = member(*answer, "dropped"); count.is_number_unsigned())
-      dropped = count.get<std::uint64_t>();
-    reason = muster::show(*answer, "reason");
     if (member(*answer, "ended") == true || console_.gone()) {
-      auto hidden
-        = dropped == 0 ? "" : fmt::format(", {} were not shown", dropped);
-      say({{"events", all}, {"dropped", dropped}, {"reason", reason}},
+      auto reason = muster::show(*answer, "reason");
+      auto dropped = muster::show(*answer, "dropped");
+      auto hidden = dropped.empty() || dropped == "0"
+                      ? ""
+                      : fmt::format(", {} were not shown", printable(dropped));
+      say({{"events", all},
+           {"dropped", member(*answer, "dropped")},
+           {"reason", reason}},
           fmt::format("ended{}{}{}\n", reason.empty() ? "" : ": ",
                       printable(reason), hidden));
-      return outcome;
+      return shell_outcome::done;
     }
   }
-  // It ends by itself where this is not heard.
-  auto request = get_request(path);
-  request.method = "DELETE";
-  (void)session_.ask(request);
-  return outcome;
 }
 
 shell_outcome shell_runner::run_log(const shell_call& call) {

@@ -79,10 +79,11 @@ shell_request send_json(std::string method, target_builder& target,
 
 shell_request list_actors(const shell_call& call) {
   target_builder target{"/v1/actors"};
-  target.query("sort", call.option_or("sort", "mailbox"))
+  auto top = call.command->name == "top";
+  target.query("sort", call.option_or("sort", top ? "busy" : "mailbox"))
     .query("limit", call.option_or("limit", default_limit))
     .option(call, "node");
-  if (call.command->name == "top")
+  if (top)
     target.query("window", call.option_or("every", "1s"));
   return get(target);
 }
@@ -116,7 +117,8 @@ shell_request list_leases(const shell_call& call) {
   target_builder target{"/v1/leases"};
   target.option(call, "queue")
     .option(call, "worker")
-    .query("limit", call.option_or("limit", default_limit));
+    .query("limit", call.option_or("limit", default_limit))
+    .option(call, "after");
   return get(target);
 }
 

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -23,6 +24,8 @@ namespace muster {
 namespace {
 
 constexpr std::size_t largest_payload = std::size_t{16} << 20;
+/// Of a payload.
+constexpr std::size_t largest_preview = std::size_t{1} << 20;
 constexpr int accepted = 202;
 
 /// Bytes as a member of an answer in JSON.
@@ -255,7 +258,7 @@ shell_outcome shell_runner::run_job(const shell_call& call) {
     return shell_outcome::done;
   }
   auto out = view_job(make_printable(*answer), context());
-  if (payload && payload->is_object() && size_option(call, "256") > 0) {
+  if (payload && payload->is_object()) {
     auto total = member(*payload, "bytes").get<std::size_t>();
     auto bytes
       = payload->contains("text")
@@ -270,10 +273,12 @@ shell_outcome shell_runner::run_job(const shell_call& call) {
 }
 
 shell_result<shell_json> shell_runner::ask_payload(const shell_call& call) {
+  auto size = std::min(size_option(call, "256"), largest_preview);
+  if (size == 0)
+    return shell_json{};
   shell_request request;
-  request.target
-    = fmt::format("/v1/jobs/{}/payload?limit={}",
-                  percent_encode(call.argument(0)), size_option(call, "256"));
+  request.target = fmt::format("/v1/jobs/{}/payload?limit={}",
+                               percent_encode(call.argument(0)), size);
   auto reply = session_.ask(request, millis{0}, shell_session::largest_reply);
   if (!reply)
     return tl::unexpected{std::move(reply.error())};

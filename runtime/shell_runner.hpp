@@ -85,6 +85,8 @@ private:
   shell_outcome refuse(std::string_view text);
   /// After Ctrl-C, or a signal that ends the shell.
   shell_outcome stopped();
+  /// As `stopped`, of what only a key or a signal ends.
+  shell_outcome after_watching();
   [[nodiscard]] view_context context() const;
 
   shell_session& session_;

@@ -93,7 +93,31 @@ expected<node_access> shell_session::resolve(const settings& from) {
   return from.access.resolve();
 }
 
-bool shell_session::look_again() {
+bool shell_session::look_elsewhere(const error& why) {
+  switch (why.code) {
+    case errc::unavailable:
+      return read_again();
+    // What a node says at its port for other nodes is no HTTP.
+    case errc::malformed:
+    case errc::io_error:
+      return locate_http();
+    default:
+      return false;
+  }
+}
+
+bool shell_session::locate_http() {
+  if (met_ || settings_.locate == nullptr)
+    return false;
+  auto found = settings_.locate(at_.at);
+  if (!found)
+    return false;
+  at_.at = std::move(*found);
+  client_.reset();
+  return true;
+}
+
+bool shell_session::read_again() {
   if (!settings_.access.http.empty())
     return false;
   auto now = resolve(settings_);
@@ -136,8 +160,9 @@ shell_result<http_reply> shell_session::ask(const shell_request& request,
                          request.body);
   };
   auto reply = once();
-  if (!reply && reply.error().code == errc::unavailable && look_again())
+  if (!reply && look_elsewhere(reply.error()))
     reply = once();
+  met_ = met_ || reply.has_value();
   reachable_ = reply.has_value();
   if (!reply)
     return tl::unexpected{

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,9 @@ public:
     /// Without an address the node of the data directory is meant.
     node_access_options access;
     std::filesystem::path data_dir = "muster-data";
+    /// Finds the HTTP of a node by the address at which other nodes find it;
+    /// may be null.
+    std::function<expected<endpoint>(const endpoint& node)> locate;
     /// As `http_client_options::interrupt`.
     int interrupt = -1;
     millis connect_limit{3'000};
@@ -101,8 +105,12 @@ private:
   shell_session(settings with, node_access at);
 
   [[nodiscard]] static expected<node_access> resolve(const settings& from);
-  /// True if the node has moved.
-  [[nodiscard]] bool look_again();
+  /// True if there is another place to ask after this error.
+  [[nodiscard]] bool look_elsewhere(const error& why);
+  /// Whether the node of the directory has moved.
+  [[nodiscard]] bool read_again();
+  /// Whether the address was that of a node, and its HTTP was found.
+  [[nodiscard]] bool locate_http();
   [[nodiscard]] http_client make_client(millis connect, millis read,
                                         std::size_t max_reply) const;
   [[nodiscard]] shell_failure explain(const error& why, millis limit,
@@ -114,6 +122,8 @@ private:
   std::unique_ptr<http_client> client_;
   std::string name_;
   bool reachable_ = false;
+  /// Whether HTTP was ever spoken there.
+  bool met_ = false;
   std::unordered_map<int, known_names> names_;
 };
 

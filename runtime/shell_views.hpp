@@ -56,6 +56,10 @@ using shell_view
 [[nodiscard]] std::string view_metrics(const shell_json& answer,
                                        const view_context& context);
 
+/// Which nodes of a many-node answer could not say what they have.
+[[nodiscard]] std::string view_silent_nodes(const shell_json& answer,
+                                            const view_context& context);
+
 /// One event of a trace; one line.
 [[nodiscard]] std::string view_event(const shell_json& event,
                                      const view_context& context);

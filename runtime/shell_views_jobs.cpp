@@ -52,6 +52,17 @@ std::string time_taken(const shell_json& attempt, timestamp now) {
   return until ? show_age(attempt, "started_at", *until) : std::string{};
 }
 
+/// A list that may have been cut.
+std::string view_page(const text_table& table, const shell_json& answer,
+                      const view_context& context) {
+  auto out
+    = table.size() == 0 ? std::string{nothing} : table.render(context.on);
+  if (auto next = show(answer, "next"); !next.empty())
+    out += paint("there may be more: --after=" + next, tone::dim, context.on)
+           + "\n";
+  return out;
+}
+
 std::string view_attempts(const shell_json& job, const view_context& context) {
   auto& attempts = member(job, "attempts");
   if (!attempts.is_array() || attempts.empty())
@@ -238,7 +249,7 @@ std::string view_leases(const shell_json& answer, const view_context& context) {
                {show(each, "worker")},
                {show_age(each, "started_at", context.now)},
                {show_age(each, "deadline", context.now)}});
-  return table.size() == 0 ? std::string{nothing} : table.render(context.on);
+  return view_page(table, answer, context);
 }
 
 std::string view_metrics(const shell_json& answer,

@@ -1,6 +1,7 @@
 #include "runtime/shell_table.hpp"
 #include "runtime/shell_text.hpp"
 #include "runtime/shell_views.hpp"
+#include "runtime/shell_words.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -13,22 +14,6 @@ namespace muster {
 namespace {
 
 constexpr std::string_view nothing = "(none)\n";
-
-/// Which nodes could not say what they have.
-std::string view_silent_nodes(const shell_json& answer,
-                              const view_context& context) {
-  std::string out;
-  for (auto& each : member(answer, "nodes")) {
-    auto state = show(each, "state");
-    if (state.empty() || state == "ok")
-      continue;
-    auto line = fmt::format("{}: {}", show(each, "name"), state);
-    if (auto error = show(each, "error"); !error.empty())
-      line += ", " + error;
-    out += paint(line, tone::bad, context.on) + "\n";
-  }
-  return out;
-}
 
 table_cell state_cell(const shell_json& row) {
   auto state = show(row, "state");
@@ -111,6 +96,21 @@ private:
 };
 
 } // namespace
+
+std::string view_silent_nodes(const shell_json& answer,
+                              const view_context& context) {
+  std::string out;
+  for (auto& each : member(answer, "nodes")) {
+    auto state = show(each, "state");
+    if (state.empty() || state == "ok")
+      continue;
+    auto line = fmt::format("{}: {}", show(each, "name"), state);
+    if (auto error = show(each, "error"); !error.empty())
+      line += ", " + error;
+    out += paint(line, tone::bad, context.on) + "\n";
+  }
+  return out;
+}
 
 std::string view_nodes(const shell_json& answer, const view_context& context) {
   text_table table{{{"NODE", false, true},
@@ -288,7 +288,11 @@ std::string view_log_line(const shell_json& line, const view_context& context) {
   for (auto name : {"at", "level", "component"})
     if (auto part = show(line, name); !part.empty())
       text += part + "  ";
-  return paint(text + show(line, "text"), how, context.on) + "\n";
+  text += show(line, "text");
+  if (auto& fields = member(line, "fields"); fields.is_object())
+    for (auto& [name, value] : fields.items())
+      text += "  " + name + "=" + quote_word(show(value));
+  return paint(text, how, context.on) + "\n";
 }
 
 } // namespace muster

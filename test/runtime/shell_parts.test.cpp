@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <random>
 #include <sys/stat.h>
 
@@ -311,6 +312,20 @@ TEST_CASE("help fits a terminal of 80 columns") {
       check(help_on(command, narrow(80)));
 }
 
+TEST_CASE("the reference has every command as it is written") {
+  std::ifstream in{MUSTER_SOURCE_DIR "/docs/reference/shell.md"};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  for (auto& command : shell_commands()) {
+    auto usage = usage_of(command);
+    for (auto at = usage.find('|'); at != usage.npos;
+         at = usage.find('|', at + 2))
+      usage.insert(at, "\\");
+    INFO(usage);
+    CHECK(text.find("| `" + usage + "` | ") != std::string::npos);
+    CHECK(text.find(command.purpose) != std::string::npos);
+  }
+}
+
 TEST_CASE("commands become requests") {
   CHECK(target_of("nodes") == "GET /v1/nodes");
   CHECK(target_of("tree") == "GET /v1/supervisors");
@@ -318,7 +333,7 @@ TEST_CASE("commands become requests") {
   CHECK(target_of("actors --node='x y'")
         == "GET /v1/actors?sort=mailbox&limit=100&node=x%20y");
   CHECK(target_of("top --every=2s")
-        == "GET /v1/actors?sort=mailbox&limit=100&window=2s");
+        == "GET /v1/actors?sort=busy&limit=100&window=2s");
   CHECK(target_of("state node/worker --node=w")
         == "GET /v1/actors/node%2Fworker/state?node=w");
   CHECK(target_of("kill node/worker") == "POST /v1/actors/node%2Fworker/kill");

@@ -281,6 +281,28 @@ TEST_CASE("a shell finds the node of a directory at its new port") {
   CHECK(session->node_name() == "n");
 }
 
+TEST_CASE("a node is found by the address that other nodes use") {
+  script_server node{[](const std::string&) {
+    return scripted_reply{{std::string(64, '\0')}, true};
+  }};
+  script_server http{[](const std::string&) {
+    return scripted_reply{{"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n"
+                           R"({"nodes":[]})"}};
+  }};
+  endpoint asked;
+  shell_session::settings with;
+  with.access.http = "127.0.0.1:" + std::to_string(node.port());
+  with.locate = [&](const endpoint& at) -> expected<endpoint> {
+    asked = at;
+    return endpoint{"127.0.0.1", http.port()};
+  };
+  auto session = shell_session::open(with);
+  REQUIRE(session);
+  CHECK(session->greet());
+  CHECK(asked == endpoint{"127.0.0.1", node.port()});
+  CHECK(session->address() == "127.0.0.1:" + std::to_string(http.port()));
+}
+
 TEST_CASE("names for completion come quickly, are kept, or are none") {
   shell_fixture shell{{{"GET /v1/queues?limit=1000",
                         {200, R"({"queues":[{"name":"a"},{"x":1},7]})"}}}};

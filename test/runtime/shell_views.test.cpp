@@ -1,5 +1,6 @@
 #include "runtime/shell_views.hpp"
 #include "runtime/shell_text.hpp"
+#include "runtime/shell_top.hpp"
 #include "runtime/shell_values.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -143,6 +144,11 @@ TEST_CASE("answers of another form than expected are shown as far as they go") {
       REQUIRE(view != nullptr);
       INFO(name << ' ' << text);
       CHECK_NOTHROW(view(read(text), wide()));
+      if (shell_json answer = read(text); answer.is_object()) {
+        actor_window window;
+        CHECK_NOTHROW(window.add(answer, at(0)));
+        CHECK_NOTHROW(view_top(window.rows("busy", 5), wide()));
+      }
     }
   for (auto text : pieces) {
     CHECK_NOTHROW(view_event(read(text), wide()));
@@ -169,6 +175,38 @@ TEST_CASE("nothing in an answer reaches the terminal as a control character") {
     for (auto bad : {"\x1b", "\x07", "\xc2\x9b", "\xe2\x80\xae"})
       CHECK(out.find(bad) == std::string::npos);
   }
+}
+
+TEST_CASE("top shows what actors did between two looks") {
+  auto look = [](int busy, int in, int id, std::string_view start) {
+    return read(
+      R"({"actors":[{"name":"a","node":"n","id":)" + std::to_string(id)
+      + R"(,"state":"running","busy_ms":)" + std::to_string(busy)
+      + R"(,"messages_in":)" + std::to_string(in)
+      + R"(,"messages_out":0,"mailbox":3,"started_at":")" + std::string{start}
+      + R"("},{"name":"b","node":"n","id":2,"busy_ms":1,"mailbox":9}],
+          "nodes":[{"name":"m","state":"lost"}]})");
+  };
+  auto first = [](const shell_json& rows) { return rows["actors"][0]; };
+  actor_window window;
+  CHECK(window.rows("busy", 10).empty());
+  // At first everything since its start.
+  window.add(look(5'000, 100, 1, "2026-01-02T03:04:05.000Z"), at(10));
+  CHECK(first(window.rows("busy", 10))["busy_percent"] == 50);
+  CHECK(first(window.rows("busy", 10))["in_rate"] == 10);
+  window.add(look(5'100, 300, 1, "2026-01-02T03:04:05.000Z"), at(12));
+  CHECK(first(window.rows("busy", 10))["busy_percent"] == 5);
+  CHECK(first(window.rows("messages", 10))["in_rate"] == 100);
+  CHECK(first(window.rows("mailbox", 10))["name"] == "b");
+  CHECK(window.rows("name", 1)["actors"].size() == 1);
+  auto out = view_top(window.rows("busy", 10), {{}, at(12)});
+  INFO(out);
+  CHECK(out.find("a      n     running     5.0        3       -   100")
+        != std::string::npos);
+  CHECK(out.find("m: lost\n") != std::string::npos);
+  // Started again, it counts anew.
+  window.add(look(10, 4, 7, "2026-01-02T03:04:17.000Z"), at(14));
+  CHECK(first(window.rows("messages", 10))["in_rate"] == 2);
 }
 
 TEST_CASE("metrics are taken apart, with blanks and braces in their labels") {
