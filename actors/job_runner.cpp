@@ -103,14 +103,16 @@ void job_runner::drop(lease_token token, stop_reason reason) {
     st.waiting.erase(pos);
 }
 
-void job_runner::release_waiting() {
+void job_runner::release_waiting(std::string_view queue) {
   auto& st = *state_;
   std::unique_lock guard{st.mutex};
-  for (auto& job : st.waiting) {
+  std::erase_if(st.waiting, [&st, queue](auto& job) {
+    if (!queue.empty() && job.queue != queue)
+      return false;
     count(st.options.metrics->entry(job.handler).released);
     st.finished.push_back({job.token, outcome_kind::released, {}, true});
-  }
-  st.waiting.clear();
+    return true;
+  });
   st.notify(guard);
 }
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace muster {
@@ -95,8 +96,9 @@ public:
   /// The lease is lost or the job cancelled: its outcome is not wanted.
   void drop(lease_token token, stop_reason reason);
 
-  /// Attempts that wait become outcomes of kind `released`.
-  void release_waiting();
+  /// Attempts that wait become outcomes of kind `released`: those of a queue,
+  /// or of all if it is empty.
+  void release_waiting(std::string_view queue = {});
 
   /// Asks the running attempts to stop; they end as `released`.
   void release_running();

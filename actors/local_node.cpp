@@ -157,6 +157,12 @@ struct local_node::impl {
           if (next)
             next(std::move(leases));
         };
+    opts.journal.on_paused
+      = [feed = revocations, next = options.journal.on_paused](auto queues) {
+          feed->publish({}, queues);
+          if (next)
+            next(std::move(queues));
+        };
     child_specification spec;
     spec.id = "journal";
     spec.start = [opts](caf::actor_system& sys) -> expected<caf::actor> {

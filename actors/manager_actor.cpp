@@ -46,9 +46,13 @@ caf::behavior manager_state::make_behavior() {
     [this](start_child) -> caf::result<void> {
       started_ = self_->make_response_promise();
       inbox_->open(self_);
-      options_.revocations->subscribe([inbox = inbox_](const auto& revoked) {
-        inbox->post([revoked](manager_state& st) { st.on_revoked(revoked); });
-      });
+      options_.revocations->subscribe(
+        [inbox = inbox_](const auto& revoked, const auto& paused) {
+          inbox->post([revoked, paused](manager_state& st) {
+            st.on_revoked(revoked);
+            st.on_paused(paused);
+          });
+        });
       look_for_journal();
       schedule_tick();
       return started_;

@@ -98,6 +98,7 @@ private:
   void on_delivery(manager_inbox::delivery& item);
   void on_demand_ended(std::uint64_t demand);
   void on_revoked(const std::vector<effects::revoked_lease>& revoked);
+  void on_paused(const std::vector<std::string>& queues);
   void extend(worker_id id, worker& w, const std::vector<held_lease>& leases);
   void on_extended(worker_id id, const std::vector<lease_token>& tokens,
                    const expected<outcome>& answer);

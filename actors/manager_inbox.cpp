@@ -49,14 +49,15 @@ void revocation_feed::subscribe(listener fn) {
 }
 
 void revocation_feed::publish(
-  const std::vector<effects::revoked_lease>& revoked) {
+  const std::vector<effects::revoked_lease>& revoked,
+  const std::vector<std::string>& paused) {
   listener current;
   {
     std::lock_guard guard{mutex_};
     current = listener_;
   }
   if (current)
-    current(revoked);
+    current(revoked, paused);
 }
 
 } // namespace muster

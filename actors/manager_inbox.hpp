@@ -53,15 +53,17 @@ private:
   doorbell bell_;
 };
 
-/// Passes on which leases the journal revoked to whichever manager runs at the
-/// moment. Thread-safe.
+/// Passes on which leases the journal revoked, and which queues were paused, to
+/// whichever manager runs at the moment. Thread-safe.
 class revocation_feed {
 public:
   using listener
-    = std::function<void(const std::vector<effects::revoked_lease>&)>;
+    = std::function<void(const std::vector<effects::revoked_lease>& revoked,
+                         const std::vector<std::string>& paused)>;
 
   void subscribe(listener fn);
-  void publish(const std::vector<effects::revoked_lease>& revoked);
+  void publish(const std::vector<effects::revoked_lease>& revoked,
+               const std::vector<std::string>& paused = {});
 
 private:
   std::mutex mutex_;

@@ -191,6 +191,13 @@ void manager_state::on_revoked(
     tell(self_, workers_[id].handle, std::move(msg));
 }
 
+void manager_state::on_paused(const std::vector<std::string>& queues) {
+  if (queues.empty())
+    return;
+  for (auto& [id, w] : workers_)
+    tell(self_, w.handle, recall_leases{queues});
+}
+
 void manager_state::extend(worker_id id, worker& w,
                            const std::vector<held_lease>& leases) {
   for (std::size_t first = 0; first < leases.size();

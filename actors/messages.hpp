@@ -29,6 +29,8 @@
 //     W -> M  grant_credit             M -> W  lease_batch
 //     W -> M  outcome_batch            M -> W  outcome_ack
 //     W -> M  worker_heartbeat         M -> W  revoke_leases (if there are any)
+//                                      M -> W  recall_leases (a queue is
+//                                      paused)
 //     W -> M  leases_not_held          M -> W  check_leases (before that)
 //     W -> M  stop_leasing             M -> W  leasing_stopped
 //     W -> M  (anything, unknown)      M -> W  register_again
@@ -163,6 +165,11 @@ struct revoked_lease {
 /// The worker does not hold these leases any more.
 struct revoke_leases {
   std::vector<revoked_lease> items;
+};
+
+/// Leases of these queues that are not begun go back.
+struct recall_leases {
+  std::vector<std::string> queues;
 };
 
 /// The worker should hold these and did not name them for a while: does it?
@@ -394,6 +401,11 @@ bool inspect(Inspector& f, revoke_leases& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, recall_leases& x) {
+  return f.object(x).fields(f.field("queues", x.queues));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, drain_worker& x) {
   return f.object(x).fields(f.field("limit", x.limit));
 }
@@ -513,6 +525,9 @@ CAF_ADD_TYPE_ID(muster, (muster::remove_child))
 
 // processes of workers
 CAF_ADD_TYPE_ID(muster, (muster::worker_ended))
+
+// paused queues
+CAF_ADD_TYPE_ID(muster, (muster::recall_leases))
 
 CAF_END_TYPE_ID_BLOCK(muster)
 

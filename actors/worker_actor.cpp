@@ -45,6 +45,7 @@ caf::behavior worker_state::make_behavior() {
     [this](lease_batch& msg) { on_leases(msg); },
     [this](const outcome_ack& msg) { on_ack(msg); },
     [this](const revoke_leases& msg) { on_revoked(msg); },
+    [this](const recall_leases& msg) { on_recalled(msg); },
     [this](const check_leases& msg) { on_check(msg); },
     [this](leasing_stopped) {
       if (drain_)
@@ -171,6 +172,12 @@ void worker_state::on_revoked(const revoke_leases& msg) {
     runner_->drop(lease.token, lease.reason == errc::cancelled
                                  ? stop_reason::cancelled
                                  : stop_reason::lease_lost);
+  pump();
+}
+
+void worker_state::on_recalled(const recall_leases& msg) {
+  for (auto& queue : msg.queues)
+    runner_->release_waiting(queue);
   pump();
 }
 

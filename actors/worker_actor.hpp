@@ -84,6 +84,7 @@ private:
   void on_leases(lease_batch& batch);
   void on_ack(const outcome_ack& ack);
   void on_revoked(const revoke_leases& msg);
+  void on_recalled(const recall_leases& msg);
   void on_check(const check_leases& msg);
 
   // -- work -------------------------------------------------------------------

@@ -59,6 +59,8 @@ struct journal_options {
   /// Called on the journal's thread with leases that ended otherwise than by
   /// their holder.
   std::function<void(std::vector<effects::revoked_lease>)> on_revoked;
+  /// Likewise: these queues were paused just now.
+  std::function<void(std::vector<std::string>)> on_paused;
 };
 
 /// Checks an options struct; the error names the field and the rule.

@@ -462,6 +462,8 @@ void journal_core::spread(effects& fx) {
   }
   if (!fx.revoked.empty() && options_.on_revoked)
     options_.on_revoked(std::move(fx.revoked));
+  if (!fx.paused.empty() && options_.on_paused)
+    options_.on_paused(std::move(fx.paused));
 }
 
 // -- durability of the store --------------------------------------------------

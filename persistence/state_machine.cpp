@@ -21,6 +21,7 @@ void effects::clear() {
   finished.clear();
   revoked.clear();
   wakened.clear();
+  paused.clear();
 }
 
 // -- transaction --------------------------------------------------------------

@@ -33,6 +33,8 @@ struct effects {
   /// Queues in which a job became ready, or which may lease again. Without
   /// order; a name may stand more than once.
   std::vector<std::string> wakened;
+  /// Queues that were paused: what was leased and is not begun should not be.
+  std::vector<std::string> paused;
 
   void clear();
 };

@@ -173,6 +173,8 @@ outcome state_machine::impl::apply(const configure_command& cmd) {
     if (value)
       target = *value;
   };
+  if (cmd.paused && *cmd.paused && !settings.paused)
+    fx->paused.push_back(queue.rec.name);
   set(settings.paused, cmd.paused);
   set(settings.max_depth, cmd.max_depth);
   set(settings.max_running, cmd.max_running);

@@ -30,6 +30,9 @@ struct fixture {
     options.on_revoked = [this](std::vector<effects::revoked_lease> revoked) {
       revocations->publish(revoked);
     };
+    options.on_paused = [this](std::vector<std::string> queues) {
+      revocations->publish({}, queues);
+    };
     auto opened = journal::open(options);
     REQUIRE(opened);
     port->attach(std::move(*opened));
@@ -281,6 +284,19 @@ TEST_CASE("a cancelled job is revoked from the worker that runs it") {
   REQUIRE(revoked->items.size() == 1);
   CHECK(revoked->items[0].token == job.token);
   CHECK(revoked->items[0].reason == errc::cancelled);
+}
+
+TEST_CASE("workers hear that a queue is paused, once") {
+  fixture fix;
+  fake_worker worker{fix};
+  worker.join(1);
+  for (auto paused : {true, true, false})
+    REQUIRE(fix.client.submit(
+      configure_command{.queue = "q", .paused = std::optional{paused}}));
+  auto recalled = next<recall_leases>(worker.self);
+  REQUIRE(recalled);
+  CHECK(recalled->queues == std::vector<std::string>{"q"});
+  CHECK(!next<recall_leases>(worker.self, 200ms));
 }
 
 TEST_CASE("heartbeats keep a lease, silence loses it") {

@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <mutex>
 
 using namespace muster;
@@ -71,8 +72,9 @@ struct fixture {
   }
 
   lease_token lease(std::string handler, std::string payload = {},
-                    millis timeout = 60s) {
+                    millis timeout = 60s, std::string queue = "q") {
     leased_job job;
+    job.queue = std::move(queue);
     job.token = {job_id{++last_id}, 1};
     job.handler = std::move(handler);
     job.payload = std::move(payload);
@@ -366,4 +368,27 @@ TEST_CASE("a worker that is ended stops its handlers") {
   fix.lease("sleep", "1h");
   REQUIRE(eventually([&] { return fix.runner->look().running == 1; }));
   // The fixture's end waits for the threads.
+}
+
+TEST_CASE(
+  "what a paused queue leased and nobody began goes back, and no more") {
+  fixture fix{1};
+  fix.accept();
+  auto running = fix.lease("sleep", "1h", 2h, "a");
+  REQUIRE(eventually([&] { return fix.runner->look().running == 1; }));
+  auto waiting = fix.lease("echo", "", 1h, "a");
+  auto other = fix.lease("echo", "", 1h, "b");
+  fix.tell_worker(recall_leases{{"a", "c"}});
+  auto batch = fix.outcomes();
+  REQUIRE(batch);
+  REQUIRE(batch->items.size() == 1);
+  CHECK(batch->items[0].token == waiting);
+  CHECK(batch->items[0].kind == outcome_kind::released);
+  // It waits on, until it has waited for too long.
+  auto held = fix.runner->tokens();
+  CHECK(std::find(held.begin(), held.end(), running) != held.end());
+  fix.acknowledge(*batch);
+  batch = fix.outcomes();
+  REQUIRE(batch);
+  CHECK(batch->items.at(0).token == other);
 }
