@@ -47,6 +47,7 @@ errc admission::admit(const encoded_command& cmd,
   auto bytes = footprint(cmd);
   static const auto enqueue_kind = kind_of<enqueue_command>();
   static const auto complete_kind = kind_of<complete_command>();
+  static const auto fail_kind = kind_of<fail_command>();
   if (cmd.kind == enqueue_kind) {
     auto waiting = under_way_.find(cmd.queue);
     if (depth && depth->max_depth > 0) {
@@ -63,6 +64,10 @@ errc admission::admit(const encoded_command& cmd,
       waiting->second += cmd.jobs;
   } else if (cmd.kind == complete_kind) {
     if (auto code = room_for(bytes, reserves_.store / 2, reserves_.disk / 2);
+        code != errc::none)
+      return code;
+  } else if (cmd.kind == fail_kind) {
+    if (auto code = room_for(bytes, reserves_.store / 4, reserves_.disk / 4);
         code != errc::none)
       return code;
   }

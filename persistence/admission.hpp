@@ -12,8 +12,9 @@
 namespace muster {
 
 /// Decides before the log whether a command may enter it, so that what was
-/// accepted always fits: new jobs leave a reserve for completions, and those
-/// leave one for purges. Pure: figures are told to it.
+/// accepted always fits: new jobs leave a reserve for completions, those leave
+/// one for failures, which are remembered, too, and those one for purges. Pure:
+/// figures are told to it.
 class admission {
 public:
   struct reserves {

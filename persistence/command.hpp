@@ -123,8 +123,8 @@ struct retry_command {
 struct tick_command {
   std::uint32_t max = 1'000;
   /// Above 0: no lease expires; those that would within this time last until
-  /// its end instead. For a leader that has just begun: workers could not
-  /// extend their leases while there was none.
+  /// its end instead. For a leader that has just begun, or stood still: workers
+  /// could not extend their leases meanwhile.
   millis spare_leases{0};
 };
 

@@ -23,7 +23,17 @@ constexpr std::array<std::string_view, job_state_count> state_names{
   "scheduled", "ready", "leased", "succeeded", "dead", "cancelled",
 };
 
+constexpr std::array<std::string_view, 8> status_names{
+  "running", "succeeded", "failed",   "timed_out",
+  "expired", "lost",      "released", "cancelled",
+};
+
 } // namespace
+
+std::string_view to_string(attempt_status status) noexcept {
+  auto index = static_cast<std::size_t>(status);
+  return index < status_names.size() ? status_names[index] : "";
+}
 
 std::string to_string(job_id id) {
   return std::to_string(static_cast<std::uint64_t>(id));

@@ -68,6 +68,28 @@ parse_job_state(std::string_view text) noexcept;
   return state >= job_state::succeeded;
 }
 
+/// How far an attempt came, or how it ended. The numbers are on disk: append,
+/// never reorder.
+enum class attempt_status : std::uint8_t {
+  /// Its lease is the current one.
+  running = 0,
+  succeeded = 1,
+  /// The handler reported an error.
+  failed = 2,
+  /// The worker ended it because its time limit was over.
+  timed_out = 3,
+  /// Nobody extended its lease in time.
+  expired = 4,
+  /// Its worker was given up, or said that it knows nothing of it.
+  lost = 5,
+  /// Its worker handed the lease back.
+  released = 6,
+  /// The job was cancelled while it ran.
+  cancelled = 7,
+};
+
+[[nodiscard]] std::string_view to_string(attempt_status status) noexcept;
+
 /// How an attempt failed. The numbers are on disk: append, never reorder.
 enum class failure_kind : std::uint8_t {
   /// The handler reported an error.
@@ -90,6 +112,10 @@ inline constexpr std::size_t worker_name = 255;
 inline constexpr std::size_t text = 4096;
 inline constexpr std::size_t jobs_per_batch = 10'000;
 inline constexpr std::uint32_t max_attempts = 1'000'000;
+/// Of how many attempts of a job is kept how they ended: the latest ones.
+inline constexpr std::uint32_t attempts_kept = 16;
+/// What is kept of an earlier attempt's error text.
+inline constexpr std::size_t attempt_error = 512;
 /// No duration of a job or queue exceeds ten years.
 inline constexpr millis duration = std::chrono::hours{24 * 3653};
 

@@ -68,6 +68,15 @@ void read_settings(msgpack_cursor& at, queue_settings& settings) {
 
 } // namespace
 
+std::string_view cut_text(std::string_view text, std::size_t limit) noexcept {
+  if (text.size() <= limit)
+    return text;
+  auto size = limit;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
+    --size;
+  return text.substr(0, size);
+}
+
 void encode_record(const job_record& rec, std::string& out) {
   out.clear();
   string_sink sink{out};
@@ -156,6 +165,28 @@ bool decode_record(std::string_view bytes, queue_record& rec) {
     from.read(rec.bucket.tokens);
     from.read(rec.bucket.at);
     from.read(rec.retention_at);
+  });
+}
+
+void encode_record(const attempt_record& rec, std::string& out) {
+  out.clear();
+  string_sink sink{out};
+  string_packer to{sink};
+  begin(to, 5);
+  to.pack_uint8(static_cast<std::uint8_t>(rec.outcome));
+  pack_text(to, rec.worker);
+  pack_time(to, rec.started_at);
+  pack_time(to, rec.ended_at);
+  pack_text(to, rec.error);
+}
+
+bool decode_record(std::string_view bytes, attempt_record& rec) {
+  return decode(bytes, [&rec](field_reader& from, msgpack_cursor&) {
+    from.read_enum(rec.outcome, attempt_status::cancelled);
+    from.read(rec.worker);
+    from.read(rec.started_at);
+    from.read(rec.ended_at);
+    from.read(rec.error);
   });
 }
 

@@ -50,6 +50,14 @@ struct job_record {
   std::string error;
 };
 
+/// Whether records of attempts may exist for the job. A job that succeeds at
+/// once has none, and costs no look.
+[[nodiscard]] inline bool may_have_history(const job_record& rec) noexcept {
+  return rec.attempt > 1
+         || (rec.attempt == 1 && rec.ended != attempt_end::open
+             && rec.ended != attempt_end::succeeded);
+}
+
 struct queue_record {
   std::string name;
   queue_settings settings;
@@ -64,6 +72,15 @@ struct queue_record {
   token_bucket bucket;
   /// When the queue's oldest final jobs are looked at; none if it has none.
   std::optional<timestamp> retention_at;
+};
+
+/// An attempt that did not succeed.
+struct attempt_record {
+  attempt_status outcome = attempt_status::failed;
+  std::string worker;
+  std::optional<timestamp> started_at;
+  std::optional<timestamp> ended_at;
+  std::string error;
 };
 
 /// What the store knows of itself.
@@ -81,15 +98,21 @@ struct key_record {
   timestamp expires;
 };
 
+/// Cuts text to the limit, at the border of a UTF-8 character.
+[[nodiscard]] std::string_view
+cut_text(std::string_view text, std::size_t limit = limits::text) noexcept;
+
 // Encoding replaces what `out` holds. Decoding gives nothing for bytes that are
 // damaged or of a newer version.
 void encode_record(const job_record& rec, std::string& out);
 void encode_record(const queue_record& rec, std::string& out);
+void encode_record(const attempt_record& rec, std::string& out);
 void encode_record(const meta_record& rec, std::string& out);
 void encode_record(const key_record& rec, std::string& out);
 
 bool decode_record(std::string_view bytes, job_record& rec);
 bool decode_record(std::string_view bytes, queue_record& rec);
+bool decode_record(std::string_view bytes, attempt_record& rec);
 bool decode_record(std::string_view bytes, meta_record& rec);
 bool decode_record(std::string_view bytes, key_record& rec);
 

@@ -8,15 +8,6 @@
 
 namespace muster {
 
-std::string_view cut_text(std::string_view text) noexcept {
-  if (text.size() <= limits::text)
-    return text;
-  auto size = limits::text;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80)
-    --size;
-  return text.substr(0, size);
-}
-
 void effects::clear() {
   finished.clear();
   revoked.clear();
@@ -231,6 +222,12 @@ state_machine::depth(std::string_view queue) {
   return queue_depth{found->count(job_state::scheduled)
                        + found->count(job_state::ready),
                      found->rec.settings.max_depth};
+}
+
+bool state_machine::has_leases() const {
+  return std::any_of(impl_->queues.begin(), impl_->queues.end(), [](auto& kvp) {
+    return kvp.second->count(job_state::leased) > 0;
+  });
 }
 
 std::vector<std::string> state_machine::leasable_queues() {

@@ -107,6 +107,8 @@ public:
     std::uint64_t max_depth = 0;
   };
   [[nodiscard]] std::optional<queue_depth> depth(std::string_view queue);
+  /// Whether a job is leased. Its cost grows with the number of queues.
+  [[nodiscard]] bool has_leases() const;
   /// Names of queues that have ready jobs and are not paused.
   [[nodiscard]] std::vector<std::string> leasable_queues();
   /// When a tick has something to do next.

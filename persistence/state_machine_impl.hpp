@@ -67,7 +67,7 @@ struct state_machine::impl {
                        timestamp due);
   void enter_final(job_id id, job_record& rec, queue_entry& queue,
                    job_state state);
-  void drop_job(job_id id);
+  void drop_job(job_id id, const job_record& rec);
 
   // -- commands ---------------------------------------------------------------
 
@@ -106,6 +106,13 @@ struct state_machine::impl {
   [[nodiscard]] std::optional<job_record> find_lost(lease_token token);
   void end_attempt(job_id id, job_record& rec, queue_entry& queue,
                    attempt_end how);
+
+  /// Remembers the latest attempt, which ended just now and not by success, and
+  /// forgets one that is too long ago.
+  void keep_attempt(job_id id, const job_record& rec, attempt_status how,
+                    std::string_view error = {});
+  void drop_attempts(job_id id);
+
   /// After a failed attempt: back-off, dead, or cancelled by its ttl.
   void after_failure(job_id id, job_record& rec, queue_entry& queue,
                      failure_kind kind, std::string_view text, bool retry);
@@ -153,8 +160,5 @@ struct state_machine::impl {
     }
   }
 };
-
-/// Cuts text to the limit, at the border of a UTF-8 character.
-[[nodiscard]] std::string_view cut_text(std::string_view text) noexcept;
 
 } // namespace muster

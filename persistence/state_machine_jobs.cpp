@@ -153,8 +153,10 @@ void state_machine::impl::enter_final(job_id id, job_record& rec,
   fx->finished.push_back({id, state});
 }
 
-void state_machine::impl::drop_job(job_id id) {
+void state_machine::impl::drop_job(job_id id, const job_record& rec) {
   auto key = keys::of_job(id);
+  if (may_have_history(rec))
+    drop_attempts(id);
   erase(table::jobs, key);
   erase(table::payloads, key);
   erase(table::results, key);

@@ -227,7 +227,7 @@ std::uint32_t state_machine::impl::purge_ready(queue_entry& queue,
     if (rec->expires_at)
       clear_timer(timer_kind::ttl, *rec->expires_at,
                   static_cast<std::uint64_t>(id));
-    drop_job(id);
+    drop_job(id, *rec);
     ++removed;
   }
   return removed;
@@ -254,7 +254,7 @@ std::uint32_t state_machine::impl::purge_state(queue_entry& queue,
     if (rec->expires_at && !is_final(state))
       clear_timer(timer_kind::ttl, *rec->expires_at,
                   static_cast<std::uint64_t>(*id));
-    drop_job(*id);
+    drop_job(*id, *rec);
     ++removed;
   }
   return removed;

@@ -64,8 +64,13 @@ void state_machine::impl::cancel_expired(job_id id, job_record& rec,
 
 settled_lease state_machine::impl::settle(const completion& item) {
   auto check = check_token(item.token, attempt_end::succeeded);
-  if (!check.job && check.status == settle_status::stale)
+  if (!check.job && check.status == settle_status::stale) {
     check.job = find_lost(item.token);
+    // It did not end as it was thought to.
+    if (check.job)
+      erase(table::attempts,
+            keys::of_attempt(item.token.id, item.token.attempt));
+  }
   if (!check.job)
     return {check.status, {}};
   auto& rec = *check.job;
@@ -81,6 +86,22 @@ settled_lease state_machine::impl::settle(const completion& item) {
 
 // -- fail ---------------------------------------------------------------------
 
+namespace {
+
+attempt_status outcome_of(failure_kind kind) noexcept {
+  switch (kind) {
+    case failure_kind::timed_out:
+      return attempt_status::timed_out;
+    case failure_kind::lost:
+      return attempt_status::lost;
+    case failure_kind::error:
+      break;
+  }
+  return attempt_status::failed;
+}
+
+} // namespace
+
 settled_lease state_machine::impl::settle(const failure& item) {
   auto how
     = item.kind == failure_kind::lost ? attempt_end::lost : attempt_end::failed;
@@ -90,6 +111,7 @@ settled_lease state_machine::impl::settle(const failure& item) {
   auto& rec = *check.job;
   auto& queue = queue_by_id(rec.queue);
   end_attempt(item.token.id, rec, queue, how);
+  keep_attempt(item.token.id, rec, outcome_of(item.kind), item.error);
   after_failure(item.token.id, rec, queue, item.kind, item.error, item.retry);
   return {};
 }
@@ -161,6 +183,7 @@ settled_lease state_machine::impl::settle(lease_token token) {
   auto& rec = *check.job;
   auto& queue = queue_by_id(rec.queue);
   end_attempt(token.id, rec, queue, attempt_end::released);
+  keep_attempt(token.id, rec, attempt_status::released);
   if (ttl_is_over(rec))
     cancel_expired(token.id, rec, queue);
   else
@@ -216,6 +239,7 @@ outcome state_machine::impl::apply(const cancel_command& cmd) {
     fx->revoked.push_back(
       {{cmd.id, rec->attempt}, rec->worker, errc::cancelled});
     end_attempt(cmd.id, *rec, queue, attempt_end::cancelled);
+    keep_attempt(cmd.id, *rec, attempt_status::cancelled);
   } else {
     leave_state(cmd.id, *rec, queue);
   }

@@ -129,8 +129,9 @@ void state_machine::impl::expire_lease(job_id id, tick_outcome& out) {
   end_attempt(id, *rec, queue, attempt_end::expired);
   ++queue.rec.expired_leases_total;
   ++out.leases_expired;
-  after_failure(id, *rec, queue, failure_kind::lost,
-                "lease expired: no heartbeat from worker " + rec->worker, true);
+  auto text = "lease expired: no heartbeat from worker " + rec->worker;
+  keep_attempt(id, *rec, attempt_status::expired, text);
+  after_failure(id, *rec, queue, failure_kind::lost, text, true);
 }
 
 std::optional<std::pair<job_id, timestamp>>
@@ -165,7 +166,7 @@ std::uint32_t state_machine::impl::retire(queue_entry& queue,
     }
     auto rec = find_job(oldest->first);
     leave_state(oldest->first, *rec, queue);
-    drop_job(oldest->first);
+    drop_job(oldest->first, *rec);
     ++dropped;
   }
   return dropped;

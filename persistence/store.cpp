@@ -18,7 +18,9 @@ namespace muster {
 
 namespace {
 
-constexpr std::uint32_t schema_version = 1;
+/// 2: the table of attempts. A store of version 1 has none; what ended before
+/// is told from its jobs, as far as they say it.
+constexpr std::uint32_t schema_version = 2;
 constexpr mode_t file_mode = 0640;
 /// A map that had to be made smaller is a multiple of this, and not less than
 /// that.
@@ -27,7 +29,7 @@ constexpr std::size_t smallest_map = std::size_t{1} << 30;
 
 constexpr std::array<const char*, table_count> table_names{
   "meta",  "queues", "queue_names", "jobs",   "payloads", "results",
-  "ready", "states", "finished",    "timers", "keys"};
+  "ready", "states", "finished",    "timers", "keys",     "attempts"};
 
 /// A transaction that is aborted unless it was committed.
 struct scoped_transaction {
@@ -171,22 +173,24 @@ void open_environment(store::impl& db, const std::filesystem::path& path) {
   lmdb::check(mdb_reader_check(db.env, &dead), text);
 }
 
-/// Opens every table; makes those that do not exist.
+/// Opens every table; makes those that do not exist, which is all that an older
+/// store lacks.
 void open_tables(store::impl& db, bool fresh) {
   scoped_transaction scope{db.env, 0};
   for (std::size_t i = 0; i < table_count; ++i)
     lmdb::check(
       mdb_dbi_open(scope.txn, table_names[i], MDB_CREATE, &db.tables[i]),
       "cannot open a table of the store");
+  auto meta = db[table::meta];
   if (fresh) {
     std::random_device random;
     db.id = (std::uint64_t{random()} << 32) | random();
-    auto meta = db[table::meta];
     lmdb::put(scope.txn, meta, meta_keys::magic, "store");
-    lmdb::put(scope.txn, meta, meta_keys::schema,
-              lmdb::key{}.u32(schema_version));
     lmdb::put(scope.txn, meta, meta_keys::store_id, lmdb::key{}.u64(db.id));
   }
+  auto schema = lmdb::key{}.u32(schema_version);
+  if (lmdb::get(scope.txn, meta, meta_keys::schema) != std::string_view{schema})
+    lmdb::put(scope.txn, meta, meta_keys::schema, schema);
   scope.commit();
 }
 

@@ -36,9 +36,11 @@ enum class table : std::uint8_t {
   timers,
   /// Queue id, idempotency key -> key_record.
   keys,
+  /// Job id, attempt -> attempt_record.
+  attempts,
 };
 
-inline constexpr std::size_t table_count = 11;
+inline constexpr std::size_t table_count = 12;
 
 [[nodiscard]] const char* name_of(table t) noexcept;
 
@@ -64,6 +66,10 @@ namespace keys {
 
 inline lmdb::key of_job(job_id id) {
   return lmdb::key{}.u64(static_cast<std::uint64_t>(id));
+}
+
+inline lmdb::key of_attempt(job_id id, std::uint32_t attempt) {
+  return lmdb::key{}.u64(static_cast<std::uint64_t>(id)).u32(attempt);
 }
 
 inline lmdb::key of_queue(std::uint32_t queue) {
@@ -122,6 +128,10 @@ inline job_id job_of_ready(std::string_view key) {
   return job_id{lmdb::number_at(key, 5, 8)};
 }
 
+inline std::uint64_t order_of_ready(std::string_view key) {
+  return lmdb::number_at(key, 4, 1);
+}
+
 /// Of a key in `states`.
 inline bool is_state(std::string_view key, std::uint32_t queue,
                      job_state state) {
@@ -131,6 +141,15 @@ inline bool is_state(std::string_view key, std::uint32_t queue,
 
 inline std::uint64_t order_of_state(std::string_view key) {
   return lmdb::number_at(key, 5, 8);
+}
+
+/// Of a key in `attempts`.
+inline job_id job_of_attempt(std::string_view key) {
+  return job_id{lmdb::number_at(key, 0, 8)};
+}
+
+inline std::uint32_t number_of_attempt(std::string_view key) {
+  return static_cast<std::uint32_t>(lmdb::number_at(key, 8, 4));
 }
 
 /// Of a value in `states` or `finished`.

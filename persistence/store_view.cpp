@@ -49,6 +49,16 @@ std::optional<std::string> store_view::payload_preview(job_id id,
   });
 }
 
+std::optional<std::size_t> store_view::payload_bytes(job_id id) const {
+  return looked_up([&]() -> std::optional<std::size_t> {
+    auto bytes
+      = table_reader{*store_, txn_}.get(table::payloads, keys::of_job(id));
+    if (!bytes)
+      return std::nullopt;
+    return bytes->size();
+  });
+}
+
 std::optional<std::string> store_view::result(job_id id) const {
   return looked_up([&]() -> std::optional<std::string> {
     auto bytes

@@ -48,6 +48,27 @@ struct job_info {
   std::uint64_t finish_sequence = 0;
 };
 
+/// One attempt of a job.
+struct attempt_info {
+  /// Its number: the first one is 1.
+  std::uint32_t attempt = 0;
+  attempt_status outcome = attempt_status::running;
+  std::string worker;
+  std::optional<timestamp> started_at;
+  /// None while it runs, and where a store of an older version did not keep it.
+  std::optional<timestamp> ended_at;
+  /// Of an attempt that failed; at most `limits::attempt_error` bytes.
+  std::string error;
+};
+
+/// The latest attempts of a job.
+struct attempt_list {
+  /// Oldest first, at most `limits::attempts_kept`.
+  std::vector<attempt_info> attempts;
+  /// How many earlier ones there were.
+  std::uint32_t dropped = 0;
+};
+
 /// A queue's settings and what is in it.
 struct queue_info {
   std::string name;
@@ -84,6 +105,54 @@ struct completed_query {
   bool succeeded_only = false;
 };
 
+/// Where a job stood in the index that it was listed from. A list goes on after
+/// it, whatever has become of the job.
+struct list_position {
+  /// Which index: of leased, ready or scheduled jobs, or of final ones.
+  job_state state = job_state::ready;
+  /// Leased: the deadline in ms. Ready: 255 - priority. Scheduled: 0. Final:
+  /// the finish sequence.
+  std::uint64_t order = 0;
+  /// Orders jobs of the same `order`; none for final ones.
+  job_id id = job_id::none;
+};
+
+/// Which jobs of a queue to list.
+struct job_query {
+  std::string_view queue;
+  /// Unset: all, leased ones first, then ready, scheduled and final ones.
+  std::optional<job_state> state;
+  /// At most this many.
+  std::size_t limit = 100;
+  /// Of an earlier answer to the same query.
+  std::optional<list_position> after;
+};
+
+/// Which leases to list.
+struct lease_query {
+  /// Only of this queue; all if empty.
+  std::string_view queue;
+  /// Only of this worker; all if empty.
+  std::string_view worker;
+  /// At most this many.
+  std::size_t limit = 100;
+  /// Of an earlier answer to the same query.
+  std::optional<list_position> after;
+};
+
+/// A part of a list of jobs.
+struct job_page {
+  struct row {
+    job_info job;
+    list_position at;
+  };
+
+  std::vector<row> rows;
+  /// Set if there may be more, also where there are fewer rows than asked for:
+  /// a page ends after so many looks, too.
+  std::optional<list_position> next;
+};
+
 /// Reads one consistent state of a store. Valid as long as the transaction
 /// that it looks through; not thread-safe. No function fails for a reason of
 /// the caller's; a damaged record is reported as absent and logged by nobody:
@@ -99,6 +168,9 @@ public:
   /// The first `max` bytes of the payload.
   [[nodiscard]] std::optional<std::string>
   payload_preview(job_id id, std::size_t max) const;
+  [[nodiscard]] std::optional<std::size_t> payload_bytes(job_id id) const;
+  /// Empty for a job that is not there or never began.
+  [[nodiscard]] attempt_list attempts(job_id id) const;
   /// Only of a job that succeeded.
   [[nodiscard]] std::optional<std::string> result(job_id id) const;
 
@@ -107,12 +179,14 @@ public:
   [[nodiscard]] std::vector<queue_info>
   queues(std::string_view after = {}, std::size_t limit = SIZE_MAX) const;
 
-  /// Jobs of one queue in one state, in the order in which they would be
-  /// leased (ready), are due (scheduled: by id), or finished (final states);
-  /// beginning after job `after` (none: from the start).
-  [[nodiscard]] std::vector<job_info> jobs(std::string_view queue,
-                                           job_state state, std::size_t limit,
-                                           job_id after = job_id::none) const;
+  /// Jobs of one queue: leased ones by deadline, ready ones in the order in
+  /// which they would be leased, scheduled ones by id, final ones newest first.
+  /// The cost depends on the limit and not on how many jobs there are. None if
+  /// the queue is unknown.
+  [[nodiscard]] std::optional<job_page> jobs(const job_query& q) const;
+  /// Leased jobs of all queues by deadline, at the same cost. A lease that is
+  /// extended meanwhile may come again on a later page; none is left out.
+  [[nodiscard]] job_page leases(const lease_query& q) const;
   /// All leased jobs by deadline, at most `limit`.
   [[nodiscard]] std::vector<job_info> leases(std::size_t limit) const;
   [[nodiscard]] std::vector<job_info> completed(const completed_query& q) const;

@@ -77,10 +77,7 @@ private:
   bool first_ = true;
 };
 
-} // namespace
-
-void render(std::string& out, const job_info& job) {
-  object obj{out};
+void members(object& obj, const job_info& job) {
   obj.text("id", to_string(job.id));
   obj.text("queue", job.queue);
   obj.text("handler", job.handler);
@@ -99,6 +96,58 @@ void render(std::string& out, const job_info& job) {
   obj.text_or_null("progress", job.progress);
   obj.text_or_null("error", job.error);
   obj.text_or_null("worker", job.worker);
+}
+
+void render(std::string& out, const attempt_info& attempt) {
+  object obj{out};
+  obj.number("attempt", attempt.attempt);
+  obj.text("worker", attempt.worker);
+  obj.time("started_at", attempt.started_at);
+  obj.time("ended_at", attempt.ended_at);
+  obj.text("outcome", to_string(attempt.outcome));
+  if (!attempt.error.empty())
+    obj.text("error", attempt.error);
+}
+
+} // namespace
+
+void render(std::string& out, const job_info& job) {
+  object obj{out};
+  members(obj, job);
+}
+
+void render(std::string& out, const job_info& job, std::size_t payload_bytes) {
+  object obj{out};
+  members(obj, job);
+  obj.number("payload_bytes", payload_bytes);
+}
+
+void render(std::string& out, const job_info& job, std::size_t payload_bytes,
+            const attempt_list& attempts) {
+  object obj{out};
+  members(obj, job);
+  obj.number("payload_bytes", payload_bytes);
+  auto& list = obj.key("attempts");
+  list.push_back('[');
+  for (auto& attempt : attempts.attempts) {
+    if (list.back() != '[')
+      list.push_back(',');
+    render(list, attempt);
+  }
+  list.push_back(']');
+  obj.number("attempts_dropped", attempts.dropped);
+}
+
+void render_lease(std::string& out, const job_info& job) {
+  object obj{out};
+  obj.text("token", to_string(lease_token{job.id, job.attempt}));
+  obj.text("id", to_string(job.id));
+  obj.text("queue", job.queue);
+  obj.text("handler", job.handler);
+  obj.number("attempt", job.attempt);
+  obj.text("worker", job.worker);
+  obj.time("started_at", job.started_at);
+  obj.time("deadline", job.lease_deadline);
 }
 
 void render(std::string& out, const leased_job& lease) {

@@ -22,6 +22,13 @@ struct queue_rates {
 };
 
 void render(std::string& out, const job_info& job);
+/// With the size of its payload, as lists of a queue's jobs show it.
+void render(std::string& out, const job_info& job, std::size_t payload_bytes);
+/// With its attempts, too.
+void render(std::string& out, const job_info& job, std::size_t payload_bytes,
+            const attempt_list& attempts);
+/// A leased job as its lease.
+void render_lease(std::string& out, const job_info& job);
 void render(std::string& out, const leased_job& lease);
 void render(std::string& out, const queue_info& queue, const queue_rates& rates,
             timestamp now);

@@ -150,9 +150,14 @@ void pull_completed(gateway_state& state, http_call& call);
 // routes_jobs.cpp
 void get_job(gateway_state& state, http_call& call);
 void get_result(gateway_state& state, http_call& call);
+void get_payload(gateway_state& state, http_call& call);
 void cancel_job(gateway_state& state, http_call& call);
 void retry_job(gateway_state& state, http_call& call);
 void list_completed(gateway_state& state, http_call& call);
+
+// routes_lists.cpp
+void list_jobs(gateway_state& state, http_call& call);
+void list_leases(gateway_state& state, http_call& call);
 
 // routes_leases.cpp
 void take_leases(gateway_state& state, http_call& call);

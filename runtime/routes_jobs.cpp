@@ -12,6 +12,8 @@ namespace muster::routes {
 
 namespace {
 
+constexpr std::size_t max_preview_bytes = std::size_t{1} << 20;
+
 /// The job that a path names; answers 404 for text that is no id.
 std::optional<job_id> job_of(http_call& call) {
   auto id = parse_job_id(call.arguments.front());
@@ -24,9 +26,10 @@ std::optional<job_id> job_of(http_call& call) {
 using render_job
   = http_response (*)(const store_view& view, const job_info& job);
 
-http_response show_job(const store_view&, const job_info& job) {
+http_response show_job(const store_view& view, const job_info& job) {
   std::string json;
-  render(json, job);
+  render(json, job, view.payload_bytes(job.id).value_or(0),
+         view.attempts(job.id));
   return json_response(std::move(json));
 }
 
@@ -109,6 +112,19 @@ http_response changed(job_id id, const change_outcome& out,
                                    to_string(id), to_string(out.state)));
 }
 
+/// The first bytes of a payload, and how many there are.
+http_response show_payload(const store_view& view, job_id id,
+                           std::size_t limit) {
+  auto total = view.payload_bytes(id);
+  if (!total)
+    return problem(error{errc::job_not_found});
+  http_response result;
+  result.content_type = "application/octet-stream";
+  result.headers.emplace_back("Muster-Payload-Bytes", std::to_string(*total));
+  result.body = view.payload_preview(id, limit).value_or(std::string{});
+  return result;
+}
+
 } // namespace
 
 void get_job(gateway_state& state, http_call& call) {
@@ -117,6 +133,21 @@ void get_job(gateway_state& state, http_call& call) {
 
 void get_result(gateway_state& state, http_call& call) {
   show(state, call, show_result);
+}
+
+void get_payload(gateway_state& state, http_call& call) {
+  auto known = call.query.allow_only({"limit"});
+  auto limit
+    = call.query.number("limit", max_preview_bytes, 1, max_preview_bytes);
+  if (!ok_or_answer(known, call) || !ok_or_answer(limit, call))
+    return;
+  if (auto id = job_of(call))
+    state.backend.journal->read([reply = call.reply, id = *id, limit = *limit](
+                                  const expected<store_view>& view) {
+      answer_with(reply, [&] {
+        return view ? show_payload(*view, id, limit) : problem(view.error());
+      });
+    });
 }
 
 void cancel_job(gateway_state& state, http_call& call) {

@@ -45,17 +45,20 @@ TEST_CASE("a queue without a limit takes any number of jobs") {
   CHECK(adm.admit(enqueue_of(1'000, 10), std::nullopt) == errc::none);
 }
 
-TEST_CASE("a nearly full store refuses jobs first, results later, purges "
-          "never") {
+TEST_CASE("a nearly full store refuses jobs first, then results, then "
+          "failures, purges never") {
   admission adm{{64 * mib, 8 * mib, 0}};
   adm.store_used(57 * mib);
   CHECK(adm.admit(enqueue_of(1, 10), std::nullopt) == errc::store_full);
   CHECK(adm.admit(of_kind(complete_command{}, 10), std::nullopt) == errc::none);
-  adm.store_used(62 * mib);
+  adm.store_used(61 * mib);
   CHECK(adm.admit(of_kind(complete_command{}, 10), std::nullopt)
         == errc::store_full);
-  CHECK(adm.admit(of_kind(purge_command{}, 10), std::nullopt) == errc::none);
   CHECK(adm.admit(of_kind(fail_command{}, 10), std::nullopt) == errc::none);
+  adm.store_used(63 * mib);
+  CHECK(adm.admit(of_kind(fail_command{}, 10), std::nullopt)
+        == errc::store_full);
+  CHECK(adm.admit(of_kind(purge_command{}, 10), std::nullopt) == errc::none);
   adm.store_used(10 * mib);
   CHECK(adm.admit(enqueue_of(1, 10), std::nullopt) == errc::none);
 }

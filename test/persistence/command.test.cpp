@@ -157,6 +157,23 @@ TEST_CASE("a record keeps every field") {
   CHECK(read.due_at == rec.due_at);
 }
 
+TEST_CASE("the bytes of an attempt's record stay as they are") {
+  attempt_record rec{attempt_status::timed_out, "w", timestamp{millis{1}},
+                     timestamp{millis{2}}, "e"};
+  std::string bytes;
+  encode_record(rec, bytes);
+  CHECK(bytes
+        == std::string_view{"\x96\x01\x03\xA1w\x01\x02\xA1"
+                            "e"});
+  attempt_record read;
+  REQUIRE(decode_record(bytes, read));
+  std::string again;
+  encode_record(read, again);
+  CHECK(again == bytes);
+  bytes[2] = 8;
+  CHECK_FALSE(decode_record(bytes, read));
+}
+
 TEST_CASE("a record that lacks later fields is read with their defaults") {
   job_record rec;
   rec.queue = 7;

@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <memory>
@@ -219,6 +220,64 @@ void compare(const outcome& real, const outcome& model) {
   }
 }
 
+void compare_attempts(const attempt_list& real,
+                      const std::vector<model_store::tried>& model) {
+  auto kept = std::min<std::size_t>(model.size(), limits::attempts_kept);
+  auto skipped = model.size() - kept;
+  CHECK(real.dropped == skipped);
+  REQUIRE(real.attempts.size() == kept);
+  for (std::size_t i = 0; i < kept; ++i) {
+    auto& a = real.attempts[i];
+    auto& b = model[skipped + i];
+    CHECK(a.attempt == skipped + i + 1);
+    CHECK(a.outcome == b.outcome);
+    CHECK(a.worker == b.worker);
+    CHECK(a.started_at == b.started);
+    CHECK(a.ended_at == b.ended);
+    CHECK(a.error == b.error);
+  }
+}
+
+/// Every job of the queue, by pages of a random size.
+std::vector<job_id> listed(const store_view& view, std::string_view queue,
+                           std::optional<job_state> state, std::size_t limit) {
+  std::vector<job_id> result;
+  job_query query{queue, state, limit, std::nullopt};
+  do {
+    auto page = view.jobs(query);
+    REQUIRE(page);
+    CHECK(page->rows.size() <= limit);
+    CHECK((page->next || page->rows.size() <= limit));
+    for (auto& row : page->rows)
+      result.push_back(row.job.id);
+    query.after = page->next;
+  } while (query.after);
+  return result;
+}
+
+/// What a list has, put in order, each once.
+void compare_lists(const store_view& view, const model_store& model,
+                   std::size_t limit) {
+  for (auto& [name, settings] : model.queues) {
+    std::vector<job_id> all;
+    for (std::size_t i = 0; i < job_state_count; ++i) {
+      auto state = static_cast<job_state>(i);
+      std::vector<job_id> wanted;
+      for (auto& [id, job] : model.jobs)
+        if (job.queue == name && job.state == state)
+          wanted.push_back(id);
+      all.insert(all.end(), wanted.begin(), wanted.end());
+      auto found = listed(view, name, state, limit);
+      std::sort(found.begin(), found.end());
+      CHECK(found == wanted);
+    }
+    auto found = listed(view, name, std::nullopt, limit);
+    std::sort(found.begin(), found.end());
+    std::sort(all.begin(), all.end());
+    CHECK(found == all);
+  }
+}
+
 void compare_states(const store_view& view, const model_store& model) {
   for (auto& [id, expected_job] : model.jobs) {
     auto job = view.job(id);
@@ -230,6 +289,7 @@ void compare_states(const store_view& view, const model_store& model) {
     CHECK(job->finish_sequence
           == (is_final(expected_job.state) ? expected_job.finish_sequence : 0));
     CHECK(view.payload(id) == expected_job.payload);
+    compare_attempts(view.attempts(id), expected_job.attempts);
     if (expected_job.state == job_state::succeeded)
       CHECK(view.result(id) == expected_job.result);
   }
@@ -290,8 +350,11 @@ void run(unsigned seed, int steps) {
       db = *store::open(options_of(dir));
       machine = std::make_unique<state_machine>(*db);
     }
-    if (event < 4)
-      compare_states(*machine->view(), model);
+    if (event < 4) {
+      auto view = *machine->view();
+      compare_states(view, model);
+      compare_lists(view, model, 1 + dice() % 40);
+    }
     fx.clear();
   }
   compare_states(*machine->view(), model);

@@ -117,6 +117,72 @@ TEST_CASE("a store of a newer version is refused and untouched") {
   CHECK(refusal(dir) == errc::store_newer);
 }
 
+TEST_CASE("a store of the version without attempts is brought up to date") {
+  temp_dir dir;
+  job_id id{};
+  lease_token token;
+  effects fx;
+  timestamp now{millis{1'000}};
+  auto apply = [&](state_machine& machine, const command& cmd) {
+    auto out = machine.apply(cmd, now, fx);
+    REQUIRE(out);
+    return *out;
+  };
+  {
+    auto db = *store::open(options_of(dir));
+    state_machine machine{*db};
+    auto added
+      = apply(machine, enqueue_command{"q", {new_job{.handler = "h"}}});
+    id = std::get<enqueue_outcome>(added).jobs.at(0).id;
+    token = std::get<lease_outcome>(
+              apply(machine, lease_command{"q", "w", 1, millis{1'000}}))
+              .jobs.at(0)
+              .token;
+    apply(machine,
+          fail_command{{{token, failure_kind::timed_out, "slow", true}}});
+    REQUIRE(machine.commit());
+  }
+  {
+    // What the older version would have left.
+    auto db = *store::open(options_of(dir));
+    auto& tables = db->internals();
+    MDB_txn* txn = nullptr;
+    mdb_txn_begin(tables.env, nullptr, 0, &txn);
+    REQUIRE(mdb_drop(txn, tables[table::attempts], 1) == 0);
+    lmdb::put(txn, tables[table::meta], meta_keys::schema, lmdb::key{}.u32(1));
+    REQUIRE(mdb_txn_commit(txn) == 0);
+  }
+  auto db = *store::open(options_of(dir));
+  {
+    auto reading = *db->read();
+    auto attempts = reading.view().attempts(id).attempts;
+    REQUIRE(attempts.size() == 1);
+    CHECK(attempts.front().attempt == 1);
+    CHECK(attempts.front().outcome == attempt_status::failed);
+    CHECK(attempts.front().worker == "w");
+    CHECK(attempts.front().started_at == now);
+    CHECK_FALSE(attempts.front().ended_at);
+    CHECK(attempts.front().error == "slow");
+    MDB_txn* txn = nullptr;
+    mdb_txn_begin(db->internals().env, nullptr, MDB_RDONLY, &txn);
+    CHECK(lmdb::get(txn, db->internals()[table::meta], meta_keys::schema)
+          == std::string_view{lmdb::key{}.u32(2)});
+    mdb_txn_abort(txn);
+  }
+  // Its life goes on, and from here on attempts are kept.
+  state_machine machine{*db};
+  now += std::chrono::hours{1};
+  apply(machine, tick_command{});
+  apply(machine, lease_command{"q", "w2", 1, millis{1'000}});
+  apply(machine, release_command{{{id, 2}}});
+  auto attempts = machine.view()->attempts(id);
+  REQUIRE(attempts.attempts.size() == 1);
+  CHECK(attempts.attempts.front().outcome == attempt_status::released);
+  CHECK(attempts.dropped == 1);
+  REQUIRE(machine.commit());
+  CHECK(check_store(*db).empty());
+}
+
 TEST_CASE("a store that was cut short is refused and untouched") {
   temp_dir dir;
   fill(**store::open(options_of(dir)), 200);

@@ -38,7 +38,7 @@ TEST_CASE("a route's other methods are named") {
   auto allowed
     = [](std::string_view path) { return match_route("FETCH", path).allowed; };
   CHECK(allowed("/v1/jobs/17") == "GET, HEAD, DELETE");
-  CHECK(allowed("/v1/queues/q/jobs") == "POST, DELETE");
+  CHECK(allowed("/v1/queues/q/jobs") == "POST, GET, HEAD, DELETE");
   CHECK(allowed("/v1/queues/q") == "GET, HEAD, PATCH");
   CHECK(allowed("/enqueue") == "PUT, POST");
   CHECK(allowed("/metrics") == "GET, HEAD");

@@ -87,6 +87,8 @@ outcome model_store::on(const lease_command& cmd) {
     ++j.attempt;
     j.ended.clear();
     j.worker = cmd.worker;
+    j.attempts.push_back(
+      {attempt_status::running, j.worker, now_, std::nullopt, {}});
     j.deadline = now_ + cmd.ttl;
     result.jobs.push_back({{id, j.attempt},
                            queue,
@@ -121,6 +123,13 @@ void model_store::finish(job& j, job_state state) {
   j.state = state;
   j.finished = now_;
   j.finish_sequence = ++last_finish_;
+}
+
+void model_store::end(job& j, attempt_status how, std::string_view error) {
+  auto& latest = j.attempts.back();
+  latest.outcome = how;
+  latest.ended = now_;
+  latest.error = error;
 }
 
 void model_store::fail(job_id id, job& j, failure_kind kind, bool retry) {
@@ -169,6 +178,7 @@ outcome model_store::on(const complete_command& cmd) {
     if (j != nullptr) {
       j->result = item.result;
       j->ended = "succeeded";
+      end(*j, attempt_status::succeeded);
       finish(*j, job_state::succeeded);
     }
   }
@@ -183,6 +193,11 @@ outcome model_store::on(const fail_command& cmd) {
     result.items.push_back({check(item.token, how, j), {}});
     if (j != nullptr) {
       j->ended = how;
+      end(*j,
+          item.kind == failure_kind::lost        ? attempt_status::lost
+          : item.kind == failure_kind::timed_out ? attempt_status::timed_out
+                                                 : attempt_status::failed,
+          item.error);
       fail(item.token.id, *j, item.kind, item.retry);
     }
   }
@@ -209,6 +224,7 @@ outcome model_store::on(const release_command& cmd) {
     if (j == nullptr)
       continue;
     j->ended = "released";
+    end(*j, attempt_status::released);
     if (j->expires && *j->expires <= now_)
       finish(*j, job_state::cancelled);
     else
@@ -226,8 +242,10 @@ outcome model_store::on(const cancel_command& cmd) {
     return change_outcome{errc::none, j.state};
   if (is_final(j.state))
     return change_outcome{errc::wrong_state, j.state};
-  if (j.state == job_state::leased)
+  if (j.state == job_state::leased) {
     j.ended = "cancelled";
+    end(j, attempt_status::cancelled);
+  }
   finish(j, job_state::cancelled);
   return change_outcome{errc::none, j.state};
 }
@@ -282,6 +300,8 @@ outcome model_store::on(const tick_command& cmd) {
     },
     [&](job_id id, job& j) {
       j.ended = "expired";
+      end(j, attempt_status::expired,
+          "lease expired: no heartbeat from worker " + j.worker);
       ++result.leases_expired;
       fail(id, j, failure_kind::lost, true);
     });

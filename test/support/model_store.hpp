@@ -17,6 +17,14 @@ namespace muster {
 /// does must agree with it.
 class model_store {
 public:
+  struct tried {
+    attempt_status outcome = attempt_status::running;
+    std::string worker;
+    timestamp started;
+    std::optional<timestamp> ended;
+    std::string error;
+  };
+
   struct job {
     std::string queue;
     std::string handler;
@@ -36,6 +44,8 @@ public:
     std::uint64_t finish_sequence = 0;
     /// How the latest attempt ended, as a word.
     std::string ended;
+    /// All of them.
+    std::vector<tried> attempts;
   };
 
   outcome apply(const command& cmd, timestamp now);
@@ -63,6 +73,7 @@ private:
 
   settle_status check(lease_token token, std::string_view same, job*& found);
   void finish(job& j, job_state state);
+  void end(job& j, attempt_status how, std::string_view error = {});
   void fail(job_id id, job& j, failure_kind kind, bool retry);
   job_id add(const std::string& queue, job j);
   [[nodiscard]] std::uint64_t running(const std::string& queue) const;

@@ -28,6 +28,7 @@ public:
     check_finished();
     check_timers();
     check_payloads();
+    check_attempts();
     check_counters();
     return std::move(found_);
   }
@@ -212,6 +213,35 @@ private:
       if (entry.finished != is_final(rec.state))
         complain("job {} and the list of finished jobs disagree", id);
     }
+  }
+
+  void check_attempts() {
+    std::map<std::uint64_t, std::uint32_t> kept;
+    each(table::attempts, [&](auto key, auto value) {
+      auto id = lmdb::number_at(key, 0, 8);
+      auto number = keys::number_of_attempt(key);
+      attempt_record rec;
+      if (!decode_record(value, rec))
+        complain("the record of attempt {} of job {} is damaged", number, id);
+      auto* entry = job(id, "attempts");
+      if (entry == nullptr)
+        return;
+      auto& of = entry->rec;
+      auto goes_on
+        = of.state == job_state::leased || of.state == job_state::succeeded;
+      if (number == 0 || number > of.attempt
+          || number + limits::attempts_kept < of.attempt
+          || (goes_on && number == of.attempt))
+        complain("attempt {} of job {} has a record wrongly", number, id);
+      if (rec.outcome == attempt_status::running
+          || rec.outcome == attempt_status::succeeded || !rec.ended_at
+          || rec.error.size() > limits::attempt_error)
+        complain("the record of attempt {} of job {} is wrong", number, id);
+      if (!may_have_history(of))
+        complain("job {} has records of attempts that nobody removes", id);
+      if (++kept[id] > limits::attempts_kept)
+        complain("job {} has too many records of attempts", id);
+    });
   }
 
   void check_counters() {
