@@ -6,10 +6,10 @@
 #include "actors/messages.hpp"
 #include "actors/node_event.hpp"
 #include "actors/outcome_commands.hpp"
-#include "actors/stall_detector.hpp"
 #include "actors/worker_board.hpp"
 #include "actors/worker_ends.hpp"
 #include "persistence/journal.hpp"
+#include "persistence/stall_detector.hpp"
 
 #include <caf/actor_addr.hpp>
 #include <caf/typed_response_promise.hpp>

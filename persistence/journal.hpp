@@ -51,7 +51,9 @@ struct journal_options {
   /// this; 0: three segments, and 64 MiB.
   std::size_t disk_reserve = 0;
   /// After its opening no lease ends within this time, so that workers can find
-  /// the manager again and extend those that they hold.
+  /// the manager again and extend those that they hold; nor after a time of a
+  /// second or more in which the journal's thread did not run, because the
+  /// process was stopped, say. 0: leases end when their time is over.
   millis lease_grace{5'000};
   /// Called on the journal's thread when it has failed and takes no more
   /// commands. Close it and open it again.

@@ -13,6 +13,10 @@ namespace {
 constexpr auto disk_look_interval = std::chrono::milliseconds{50};
 constexpr std::size_t disk_look_bytes = std::size_t{4} << 20;
 constexpr std::uint32_t tick_batch = 1'000;
+/// While there are leases the thread wakes up so often, only to see whether it
+/// did not for longer than the limit.
+constexpr millis stall_look_interval{500};
+constexpr millis stall_limit{1'000};
 /// More leases than workers hold at a time.
 constexpr std::uint32_t spare_batch = 1'000'000;
 
@@ -103,6 +107,7 @@ journal_core::journal_core(uv_loop_s* loop, store& db,
     log_(loop, *this, log_options_of(options, db, machine_.applied())),
     admission_(reserves_of(options)),
     last_apply_(clock::now()),
+    stalls_({stall_limit, millis{0}}, wall_clock()),
     handles_(std::make_unique<handles>()) {
   uv_check_init(loop_, &handles_->check);
   handles_->check.data = this;
@@ -127,7 +132,7 @@ void journal_core::open(std::function<void(expected<void>)> ready) {
       result = commit();
     if (result) {
       opened_ = true;
-      spare_leases_ = options_.lease_grace > millis{0};
+      spare_leases_ = options_.lease_grace > millis{0} && machine_.has_leases();
       counters_.applied.store(machine_.applied(), std::memory_order_relaxed);
       for (auto& queue : machine_.leasable_queues())
         desk_.wake(queue);
@@ -304,10 +309,22 @@ void journal_core::step() {
     arm_timer();
 }
 
+/// While the process was stopped, or the machine suspended, nobody could extend
+/// a lease. `now` is the time that the next entry has if there is one: whatever
+/// expires by it was looked after until shortly before.
+void journal_core::look_for_stall(timestamp now) {
+  if (stalls_.stalled(now) && options_.lease_grace > millis{0}
+      && (machine_.has_leases() || !under_way_.empty()))
+    spare_leases_ = true;
+  stalls_.on_tick(now, millis{0});
+}
+
 void journal_core::compose() {
+  auto wall = wall_clock();
+  look_for_stall(wall);
   if (writing_ || failure_.code != errc::none)
     return;
-  auto now = std::max(wall_clock(), machine_.now());
+  auto now = std::max(wall, machine_.now());
   batch e;
   lease_desk::fresh_jobs fresh;
   while (!waiting_.empty() && e.bytes < options_.entry_bytes) {
@@ -523,8 +540,8 @@ void journal_core::measure_room() {
 
 void journal_core::arm_timer() {
   auto delay = std::chrono::milliseconds{std::chrono::hours{1}};
+  auto now = wall_clock();
   if (!tick_under_way_) {
-    auto now = wall_clock();
     auto look = [&delay, now](std::optional<timestamp> at) {
       if (at)
         delay = std::min(delay, std::max(*at - now, millis{0}));
@@ -533,14 +550,16 @@ void journal_core::arm_timer() {
     look(desk_.retry_at());
   }
   if (dirty_) {
-    auto now = clock::now();
     auto due = std::min(dirty_since_ + options_.commit_interval,
                         writing_ ? clock::time_point::max()
                                  : last_apply_ + options_.idle);
     auto left = std::chrono::ceil<std::chrono::milliseconds>(
-      std::max(due - now, clock::duration::zero()));
+      std::max(due - clock::now(), clock::duration::zero()));
     delay = std::min(delay, left);
   }
+  if (delay > stall_look_interval && machine_.has_leases())
+    delay = stall_look_interval;
+  stalls_.on_tick(now, delay);
   uv_update_time(loop_);
   uv_timer_start(
     &handles_->timer, [](uv_timer_t*) {},

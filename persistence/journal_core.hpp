@@ -4,6 +4,7 @@
 #include "persistence/journal.hpp"
 #include "persistence/lease_desk.hpp"
 #include "persistence/log.hpp"
+#include "persistence/stall_detector.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -110,6 +111,7 @@ private:
 
   void step();
   void compose();
+  void look_for_stall(timestamp now);
   void send(batch e, std::vector<std::string> extra, timestamp now);
   void apply_written();
   void answer(batch& e, std::vector<outcome> outcomes);
@@ -152,8 +154,12 @@ private:
   clock::time_point last_disk_look_;
   std::size_t bytes_at_disk_look_ = 0;
   bool opened_ = false;
-  /// The next tick is the first one, see `journal_options::lease_grace`.
+  /// There are leases, and the next tick is the first one, or the first one
+  /// after a time in which this thread stood still, see
+  /// `journal_options::lease_grace`.
   bool spare_leases_ = false;
+  /// By the clock that leases expire by.
+  basic_stall_detector<timestamp> stalls_;
   bool closing_ = false;
   bool ended_ = false;
   error failure_;

@@ -239,16 +239,22 @@ TEST_CASE(
   temp_dir dir;
   auto options = small(dir);
   options.lease_grace = 1h;
-  job_id id{};
-  timestamp deadline;
+  auto id = job_id{1};
+  auto deadline = std::chrono::floor<millis>(std::chrono::system_clock::now());
   {
-    auto j = open(options);
-    id = enqueue(*j, "q", "x");
-    auto leased = apply<lease_outcome>(*j, lease_command{"q", "w", 1, 1ms});
-    deadline = leased.jobs.at(0).deadline;
+    // What an earlier journal has left.
+    store_options where;
+    where.directory = dir.path();
+    auto db = store::open(where);
+    REQUIRE(db);
+    state_machine machine{**db};
+    effects fx;
+    auto then = deadline - 1s;
+    REQUIRE(
+      machine.apply(enqueue_command{"q", {new_job{.handler = "h"}}}, then, fx));
+    REQUIRE(machine.apply(lease_command{"q", "w", 1, 1s}, then, fx));
+    REQUIRE(machine.commit());
   }
-  while (std::chrono::system_clock::now() <= deadline)
-    std::this_thread::yield();
   auto j = open(options);
   // An answer comes after the first tick.
   enqueue(*j, "q", "y");
@@ -257,6 +263,50 @@ TEST_CASE(
   CHECK(job->state == job_state::leased);
   CHECK(job->attempt == 1);
   CHECK(job->lease_deadline > deadline + 30min);
+}
+
+TEST_CASE("a lease outlasts a time in which the journal's thread stood still") {
+  temp_dir dir;
+  auto j = open(small(dir));
+  auto id = enqueue(*j, "q", "x");
+  auto leased = apply<lease_outcome>(*j, lease_command{"q", "w", 1, 1'500ms});
+  auto deadline = leased.jobs.at(0).deadline;
+  // The thread stands still as it would in a process that is stopped.
+  j->read([](const expected<store_view>&) { std::this_thread::sleep_for(2s); });
+  auto extended = apply<settle_outcome>(
+    *j, extend_command{{extension{{id, 1}, 10s, std::nullopt}}});
+  CHECK(extended.items.at(0).status == settle_status::ok);
+  CHECK(std::chrono::system_clock::now() > deadline);
+  CHECK(j->stats().leases_expired == 0);
+}
+
+TEST_CASE("a lease outlasts a standstill though its worker is heard of later") {
+  temp_dir dir;
+  auto options = small(dir);
+  options.lease_grace = 1h;
+  auto j = open(options);
+  auto id = enqueue(*j, "q", "x");
+  auto leased = apply<lease_outcome>(*j, lease_command{"q", "w", 1, 1'500ms});
+  auto deadline = leased.jobs.at(0).deadline;
+  j->read([](const expected<store_view>&) { std::this_thread::sleep_for(2s); });
+  // An answer comes after the tick.
+  enqueue(*j, "q", "y");
+  enqueue(*j, "q", "z");
+  auto job = look(*j, id);
+  REQUIRE(job);
+  CHECK(job->state == job_state::leased);
+  CHECK(job->lease_deadline > deadline + 30min);
+}
+
+TEST_CASE("a lease is no longer than asked for where nothing stood still") {
+  temp_dir dir;
+  auto options = small(dir);
+  options.lease_grace = 1h;
+  auto j = open(options);
+  auto id = enqueue(*j, "q", "x");
+  apply<lease_outcome>(*j, lease_command{"q", "w", 1, 20ms});
+  taker worker{*j, {}, 1};
+  CHECK(worker.take().at(0).token == lease_token{id, 2});
 }
 
 TEST_CASE("a scheduled job becomes ready by itself") {

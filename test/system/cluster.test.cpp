@@ -241,6 +241,25 @@ TEST_CASE("a job goes on while its manager stands still, and runs once") {
   CHECK(info.at("failures") == 0);
 }
 
+TEST_CASE("a lease outlasts a time in which its manager stood still") {
+  temp_dir home;
+  node_process manager{home.path(), {"--roles=manager"}};
+  auto id = manager.enqueue("q", "x");
+  manager.send(200, "POST", "/v1/queues/q/leases?ttl=2s&worker=me");
+  auto before = job(manager, id).at("lease_deadline");
+  ::kill(manager.child().pid(), SIGSTOP);
+  std::this_thread::sleep_for(std::chrono::seconds{4});
+  ::kill(manager.child().pid(), SIGCONT);
+  // Null where the lease has ended.
+  CHECK(eventually([&] {
+    auto now = job(manager, id).at("lease_deadline");
+    return now.is_null() || now > before;
+  }));
+  CHECK(job(manager, id).at("attempts").at(0).at("outcome") == "running");
+  manager.send(200, "POST", "/v1/leases/" + id + "-1/extend");
+  manager.send(200, "POST", "/v1/leases/" + id + "-1/complete", "done");
+}
+
 TEST_CASE("a second node of the same name is refused with a sentence") {
   temp_dir home;
   temp_dir first_home;

@@ -8,10 +8,11 @@ namespace muster {
 /// it was stopped, swapped out, or moved to another machine. For some time
 /// afterwards it is no sign of anything that others were not heard of. Time is
 /// an argument.
-class stall_detector {
+template <class TimePoint>
+class basic_stall_detector {
 public:
-  using time_point = std::chrono::steady_clock::time_point;
-  using duration = std::chrono::steady_clock::duration;
+  using time_point = TimePoint;
+  using duration = typename TimePoint::duration;
 
   struct options {
     /// A tick that is due is no later than this unless the process stands
@@ -21,7 +22,7 @@ public:
     duration recovery{};
   };
 
-  stall_detector(options opts, time_point now)
+  basic_stall_detector(options opts, time_point now)
     : options_(opts), due_(now), recovered_(now) {
     // nop
   }
@@ -43,5 +44,9 @@ private:
   time_point due_;
   time_point recovered_;
 };
+
+/// By the clock that stands still while the machine is suspended.
+using stall_detector
+  = basic_stall_detector<std::chrono::steady_clock::time_point>;
 
 } // namespace muster

@@ -1,4 +1,4 @@
-#include "actors/stall_detector.hpp"
+#include "persistence/stall_detector.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
