@@ -260,8 +260,8 @@ expected<bool> http_client::send_all(std::string_view head,
         return socket_error(errc::io_error, "cannot send", errno);
       return false;
     } else if (errno == EAGAIN) {
-      auto ready = wait_for(socket_.get(), POLLOUT | POLLIN, until,
-                            options_.interrupt);
+      auto ready
+        = wait_for(socket_.get(), POLLOUT | POLLIN, until, options_.interrupt);
       if (ready == interrupted)
         return stopped();
       if (ready == 0)

@@ -348,16 +348,16 @@ std::future<expected<std::vector<remote_lease>>>
 remote_client::lease_async(std::string queue, remote_lease_wish wish) {
   using result = expected<std::vector<remote_lease>>;
   auto until = impl_->end_of(wish.wait);
-  return impl_->later<result>(
-    [own = impl_.get(), queue = std::move(queue), wish = std::move(wish),
-     until]() -> std::optional<result> {
-      auto left = std::chrono::duration_cast<millis>(until - clock_type::now());
-      auto got
-        = own->lease(queue, wish, std::clamp(left, millis{0}, async_slice));
-      if (!got || !got->empty() || clock_type::now() >= until)
-        return got;
-      return std::nullopt;
-    });
+  return impl_->later<result>([own = impl_.get(), queue = std::move(queue),
+                               wish = std::move(wish),
+                               until]() -> std::optional<result> {
+    auto left = std::chrono::duration_cast<millis>(until - clock_type::now());
+    auto got
+      = own->lease(queue, wish, std::clamp(left, millis{0}, async_slice));
+    if (!got || !got->empty() || clock_type::now() >= until)
+      return got;
+    return std::nullopt;
+  });
 }
 
 expected<void> remote_client::complete(const remote_lease& lease,

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <stdexcept>
+#include <thread>
 
 using muster::plugin::failure;
 using muster::plugin::job;
@@ -60,7 +61,14 @@ result wait(job& job) {
                  + std::to_string(static_cast<int>(job.reason()))};
 }
 
+/// Does not stop, whatever it is asked.
+result hang(job&) {
+  while (true)
+    std::this_thread::sleep_for(std::chrono::hours{1});
+}
+
 } // namespace
 
 MUSTER_PLUGIN({"crash", crash}, {"shout", shout}, {"throws", throws},
-              {"refuse", refuse}, {"describe", describe}, {"wait", wait})
+              {"refuse", refuse}, {"describe", describe}, {"wait", wait},
+              {"hang", hang})

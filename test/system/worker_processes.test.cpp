@@ -23,6 +23,9 @@ constexpr auto handlers
     "exec sleep "
     "1000\"]\n";
 
+const auto plugin_setting = std::string{"--handlers="} + MUSTER_PLUGIN_DIR
+                            + "/libmuster_test_plugin.so";
+
 struct fixture {
   fixture() {
     std::ofstream{dir.path() / "muster.conf"} << handlers;
@@ -149,6 +152,41 @@ TEST_CASE("a node that drains lets the jobs of its processes finish") {
   auto facts = job(node, id);
   CHECK(facts["state"] == "succeeded");
   CHECK(facts["attempt"] == 1);
+}
+
+TEST_CASE("a handler that crashes takes its own process with it and no other") {
+  fixture fix;
+  auto node
+    = fix.start({plugin_setting, "--worker-processes=2", "--concurrency=2"});
+  auto segv = node.enqueue("q", "segv", "handler=crash&max_attempts=1");
+  auto abort = node.enqueue("q", "abort", "handler=crash&max_attempts=2");
+  REQUIRE(reaches(node, segv, "dead"));
+  REQUIRE(reaches(node, abort, "dead"));
+  CHECK(job(node, segv)["error"] == "worker died: signal 11");
+  CHECK(job(node, abort)["error"] == "worker died: signal 6");
+  REQUIRE(reaches(node, node.enqueue("q", "a", "handler=shout"), "succeeded"));
+  CHECK(node.stop().ok());
+}
+
+TEST_CASE("a process whose handler does not stop is replaced") {
+  fixture fix;
+  auto node
+    = fix.start({plugin_setting, "--worker-processes=1", "--concurrency=2"});
+  auto before = fix.pid_of(1);
+  auto stuck
+    = node.enqueue("q", "", "handler=hang&max_attempts=1&timeout=100ms");
+  REQUIRE(reaches(node, stuck, "dead"));
+  // Its neighbour is no reason to wait, and does not suffer.
+  auto other = node.enqueue("q", "13s", "handler=sleep");
+  CHECK(is_gone(before));
+  CHECK(eventually([&] {
+    auto now = fix.pid_of(1);
+    return now > 0 && now != before;
+  }));
+  REQUIRE(reaches(node, other, "succeeded"));
+  CHECK(job(node, other)["failures"] == 0);
+  REQUIRE(reaches(node, node.enqueue("q", "a", "handler=shout"), "succeeded"));
+  CHECK(node.stop().ok());
 }
 
 TEST_CASE("the figures of worker processes are those of their node") {
