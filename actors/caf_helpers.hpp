@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/inspected.hpp"
 #include "actors/messages.hpp"
 
 #include <caf/actor.hpp>
@@ -31,20 +32,29 @@ namespace muster {
 
 template <class State, class... Args>
 caf::actor spawn_actor(caf::actor_system& system, Args&&... args) {
-  return system.spawn<caf::stateful_actor<State>>(std::forward<Args>(args)...);
+  return system.spawn<inspected_actor<State>>(std::forward<Args>(args)...);
 }
 
 /// For actors that block: gives it a thread of its own.
 template <class State, class... Args>
 caf::actor spawn_detached(caf::actor_system& system, Args&&... args) {
-  return system.spawn<caf::stateful_actor<State>, caf::detached>(
+  return system.spawn<inspected_actor<State>, caf::detached>(
     std::forward<Args>(args)...);
 }
 
 // -- sending ------------------------------------------------------------------
 
+/// Counts a message that goes to another process; those within this one are
+/// counted where they arrive.
+template <class Handle>
+void count_if_remote(const caf::event_based_actor* self, const Handle& to) {
+  if (current_record != nullptr && to && to.node() != self->node())
+    current_record->count_sent();
+}
+
 template <class Handle, class... Args>
 void tell(caf::event_based_actor* self, const Handle& to, Args&&... args) {
+  count_if_remote(self, to);
   self->send(to, std::forward<Args>(args)...);
 }
 
@@ -58,7 +68,7 @@ void tell_anonymously(const caf::actor& to, Args&&... args) {
 template <class... Args>
 void tell_sender(caf::event_based_actor* self, Args&&... args) {
   if (auto sender = caf::actor_cast<caf::actor>(self->current_sender()))
-    self->send(sender, std::forward<Args>(args)...);
+    tell(self, sender, std::forward<Args>(args)...);
 }
 
 /// Sends a message of one element, which cannot be called back: let it carry
@@ -74,6 +84,7 @@ void tell_self_later(caf::event_based_actor* self, Duration delay,
 template <class Duration, class Message, class OnAnswer, class OnError>
 void ask(caf::event_based_actor* self, const caf::actor& to, Duration limit,
          Message&& msg, OnAnswer on_answer, OnError on_error) {
+  count_if_remote(self, to);
   self->request(to, limit, std::forward<Message>(msg))
     .then(std::move(on_answer), std::move(on_error));
 }

@@ -70,6 +70,9 @@ public:
 
   caf::behavior make_behavior();
 
+  /// For `tell_state`.
+  void describe(state_report& out) const;
+
 private:
   using time_point = address_book::time_point;
 
@@ -91,6 +94,7 @@ private:
     timestamp since;
     double load = 0;
     std::uint64_t restarts = 0;
+    std::string http;
   };
 
   // -- looking for others -----------------------------------------------------

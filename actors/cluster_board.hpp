@@ -30,6 +30,10 @@ struct node_info {
   double load = 0;
   /// How often it came back with another incarnation.
   std::uint64_t restarts = 0;
+  /// Where its HTTP is, `HOST:PORT`; empty: it has not told.
+  std::string http;
+  /// Where it takes requests of other nodes; null: it is not connected.
+  caf::actor gate;
 };
 
 /// Where the cluster actor writes for everybody to read what it knows.
@@ -59,6 +63,30 @@ public:
     return manager_;
   }
 
+  /// Who answers what others ask of this node.
+  void set_inspector(caf::actor inspector) {
+    std::lock_guard guard{mutex_};
+    std::swap(inspector_, inspector);
+  }
+
+  [[nodiscard]] caf::actor inspector() const {
+    std::lock_guard guard{mutex_};
+    return inspector_;
+  }
+
+  /// Where this node's HTTP is, `HOST:PORT`. Others are told.
+  void set_http(std::string at) {
+    std::lock_guard guard{mutex_};
+    http_ = std::move(at);
+    if (!nodes_.empty())
+      nodes_.front().http = http_;
+  }
+
+  [[nodiscard]] std::string http() const {
+    std::lock_guard guard{mutex_};
+    return http_;
+  }
+
   void publish(std::vector<node_info> nodes) {
     std::lock_guard guard{mutex_};
     std::swap(nodes_, nodes);
@@ -74,6 +102,8 @@ private:
   mutable std::mutex mutex_;
   caf::actor link_;
   caf::actor manager_;
+  caf::actor inspector_;
+  std::string http_;
   std::vector<node_info> nodes_;
 };
 

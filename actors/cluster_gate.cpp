@@ -1,4 +1,5 @@
 #include "actors/cluster_actor.hpp"
+#include "actors/inspection_messages.hpp"
 
 #include <utility>
 
@@ -6,7 +7,7 @@ namespace muster {
 
 namespace {
 
-/// Hands hellos on.
+/// Hands hellos on, and what other nodes ask.
 class gate_state {
 public:
   static constexpr const char* name = "muster.gate";
@@ -28,7 +29,15 @@ public:
         return self_->delegate(link, std::move(tag), version,
                                std::move(fingerprint), std::move(body),
                                std::move(gate), std::move(manager));
-      }};
+      },
+      [this](const inspection_request& msg) -> caf::result<caf::message> {
+        auto inspector = board_->inspector();
+        if (!inspector)
+          return caf::make_message(
+            refuse(errc::unavailable, "the node is starting"));
+        return self_->delegate(inspector, msg);
+      },
+    };
   }
 
 private:

@@ -77,6 +77,7 @@ std::optional<std::string> cluster_state::admit(received_hello& from) {
   past.started = other.started;
   past.last_heard = wall_clock();
   past.load = from.hello.load;
+  past.http = from.hello.http;
   if (pos == peers_.end()) {
     past.since = past.last_heard;
     pos = peers_.try_emplace(who).first;
@@ -203,6 +204,7 @@ caf::message cluster_state::hello_for(const std::string& who) const {
   node_hello hello;
   hello.identity = options_.identity;
   hello.load = load_average();
+  hello.http = options_.board->http();
   for (auto& known : book_.nodes()) {
     if (known.name != who && hello.others.size() < limits::told_nodes)
       hello.others.push_back(known);
@@ -219,6 +221,7 @@ void cluster_state::publish() {
   self.since = self.started = options_.identity.started;
   self.last_heard = wall_clock();
   self.load = load_average();
+  self.http = options_.board->http();
   infos.push_back(std::move(self));
   auto known_nodes = book_.nodes();
   for (auto& known : known_nodes) {
@@ -234,6 +237,9 @@ void cluster_state::publish() {
     info.last_heard = past.last_heard;
     info.load = past.load;
     info.restarts = past.restarts;
+    info.http = past.http;
+    if (auto pos = peers_.find(known.name); pos != peers_.end())
+      info.gate = pos->second.facts.gate;
     infos.push_back(std::move(info));
   }
   if (histories_.size() > known_nodes.size())

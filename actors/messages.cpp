@@ -1,5 +1,6 @@
 #include "actors/messages.hpp"
 
+#include "actors/inspection_messages.hpp"
 #include "actors/local_node.hpp"
 
 #include <caf/init_global_meta_objects.hpp>
@@ -35,6 +36,7 @@ void register_message_types() {
     caf::core::init_global_meta_objects();
     caf::io::middleman::init_global_meta_objects();
     caf::init_global_meta_objects<caf::id_block::muster>();
+    caf::init_global_meta_objects<caf::id_block::muster_inspection>();
     return true;
   }();
   static_cast<void>(done);

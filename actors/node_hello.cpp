@@ -1,6 +1,6 @@
 #include "actors/node_hello.hpp"
 
-#include "actors/messages.hpp"
+#include "actors/inspection_messages.hpp"
 
 #include <caf/actor_cast.hpp>
 #include <caf/binary_deserializer.hpp>
@@ -29,11 +29,16 @@ std::string make_fingerprint() {
       hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
     hash = (hash ^ 0xFFu) * 0x100000001B3u;
   };
-  using block = caf::id_block::muster;
-  for (auto id = block::begin; id < block::end; ++id) {
-    auto name = caf::query_type_name(id);
-    add({name.data(), name.size()});
-  }
+  auto add_block = [&add](auto begin, auto end) {
+    for (auto id = begin; id < end; ++id) {
+      auto name = caf::query_type_name(id);
+      add({name.data(), name.size()});
+    }
+  };
+  using messages = caf::id_block::muster;
+  using inspection = caf::id_block::muster_inspection;
+  add_block(messages::begin, messages::end);
+  add_block(inspection::begin, inspection::end);
   return fmt::format("{:016x}", hash);
 }
 
@@ -53,6 +58,7 @@ bool is_valid(const known_node& node) {
 bool is_valid(const node_hello& hello) {
   if (!is_valid(hello.identity.node) || hello.identity.incarnation.empty()
       || hello.identity.incarnation.size() > limits::node_name
+      || hello.http.size() > limits::http_address
       || hello.others.size() > limits::told_nodes)
     return false;
   for (auto& other : hello.others)
@@ -97,7 +103,7 @@ bool inspect(Inspector& f, node_identity& x) {
 template <class Inspector>
 bool inspect(Inspector& f, node_hello& x) {
   return f.object(x).fields(f.field("identity", x.identity),
-                            f.field("load", x.load),
+                            f.field("load", x.load), f.field("http", x.http),
                             f.field("others", x.others));
 }
 

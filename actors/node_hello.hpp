@@ -50,6 +50,8 @@ struct node_hello {
   node_identity identity;
   /// The machine's load average over one minute.
   double load = 0;
+  /// Where its HTTP is, `HOST:PORT`; empty: nowhere yet.
+  std::string http;
   /// Other nodes that it knows.
   std::vector<known_node> others;
 };
@@ -58,6 +60,7 @@ namespace limits {
 
 inline constexpr std::size_t node_name = 255;
 inline constexpr std::size_t node_addresses = 16;
+inline constexpr std::size_t http_address = 300;
 /// Nodes in one hello.
 inline constexpr std::size_t told_nodes = 1'024;
 

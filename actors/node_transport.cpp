@@ -152,10 +152,6 @@ expected<std::uint16_t> publish_actor(caf::actor_system& system,
                                       const caf::actor& who,
                                       const std::string& address,
                                       std::uint16_t port) {
-  auto& registry = system.registry();
-  if (has_node_tls(system) && !registry.get(tls_connector))
-    registry.put(tls_connector, caf::actor_cast<caf::strong_actor_ptr>(
-                                  spawn_tls_middleman(system)));
   auto connector = caf::make_function_view(connector_of(system));
   // Reuse takes a port whose last connections are still dying, and never one
   // that somebody listens on.
@@ -178,9 +174,13 @@ void close_transport(caf::actor_system& system) {
 }
 
 caf::io::middleman_actor connector_of(caf::actor_system& system) {
-  if (auto own = system.registry().get(tls_connector))
-    return caf::actor_cast<caf::io::middleman_actor>(own);
-  return system.middleman().actor_handle();
+  if (!has_node_tls(system))
+    return system.middleman().actor_handle();
+  auto& registry = system.registry();
+  if (!registry.get(tls_connector))
+    registry.put(tls_connector, caf::actor_cast<caf::strong_actor_ptr>(
+                                  spawn_tls_middleman(system)));
+  return caf::actor_cast<caf::io::middleman_actor>(registry.get(tls_connector));
 }
 
 expected<void> probe(const caf::actor_system& system, const endpoint& at,

@@ -78,6 +78,7 @@ supervisor_state::~supervisor_state() {
 }
 
 caf::behavior supervisor_state::make_behavior() {
+  actor_census::of(self_->system())->name(self_->id(), path_, options_.parent);
   ignore_strangers(self_);
   on_down(self_, [this](const caf::actor_addr& who, const caf::error& reason) {
     on_child_down(who, reason);
@@ -141,6 +142,8 @@ void supervisor_state::carry_out(const todo::start& act) {
     return run(core_.on_start_failed(act.child, made.error(), now(), chance()));
   }
   body.handle = std::move(*made);
+  actor_census::of(self_->system())
+    ->name(body.handle.id(), name_of(body), path_);
   numbers_[body.handle.address()] = act.child;
   watch(self_, body.handle);
   ask(

@@ -56,6 +56,9 @@ public:
 
   caf::behavior make_behavior();
 
+  /// For `tell_state`.
+  void describe(state_report& out) const;
+
 private:
   using time_point = supervision::time_point;
 

@@ -42,6 +42,7 @@ constexpr std::array<code_facts, static_cast<std::size_t>(last_errc) + 1> facts{
     {"internal", "A bug in Muster."},
     {"version_mismatch", "The other node's version does not fit this one's."},
     {"refused", "The other node refused this one."},
+    {"not_found", "There is no such thing."},
   }};
 
 const code_facts& facts_of(errc code) noexcept {

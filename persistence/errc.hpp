@@ -68,10 +68,12 @@ enum class errc : std::uint8_t {
   version_mismatch = 26,
   /// The other node does not want this one; the message says why.
   refused = 27,
+  /// No such actor, node or trace.
+  not_found = 28,
 };
 
 /// The greatest code.
-inline constexpr errc last_errc = errc::refused;
+inline constexpr errc last_errc = errc::not_found;
 
 /// One sentence for a person about `code`.
 [[nodiscard]] std::string_view describe(errc code) noexcept;

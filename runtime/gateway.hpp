@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/cluster_board.hpp"
+#include "actors/inspection_values.hpp"
 #include "actors/supervisor_info.hpp"
 #include "actors/worker_info.hpp"
 #include "persistence/expected.hpp"
@@ -68,6 +69,8 @@ struct gateway_backend {
   std::function<bool()> serving;
   /// The node's metrics as Prometheus text; the gateway adds its own.
   std::function<std::string()> metrics;
+  /// Where nodes are looked into; null: it is refused.
+  std::shared_ptr<inspection_port> inspection;
 };
 
 /// Muster's HTTP interface. Thread-safe but for `start` and the destructor.

@@ -277,6 +277,7 @@ void render(std::string& out, const node_info& info, const worker_info* worker,
   obj.number("running", worker != nullptr ? worker->running : 0);
   obj.number("held", worker != nullptr ? worker->held : 0);
   obj.number("restarts", info.restarts);
+  obj.text_or_null("http", info.http);
 }
 
 void render(std::string& out, const supervisor_info& supervisor,

@@ -3,15 +3,11 @@
 #include "runtime/http_text.hpp"
 #include "runtime/routes.hpp"
 
-#include <array>
 #include <cstdio>
 
 namespace muster {
 
 namespace {
-
-constexpr std::array<std::string_view, 4> names{"debug", "info", "warning",
-                                                "error"};
 
 bool is_plain(std::string_view text) {
   return !text.empty()
@@ -21,16 +17,17 @@ bool is_plain(std::string_view text) {
 } // namespace
 
 std::optional<log_level> parse_log_level(std::string_view text) noexcept {
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (names[i] == text)
-      return static_cast<log_level>(i);
+  for (auto level : {log_level::debug, log_level::info, log_level::warning,
+                     log_level::error})
+    if (to_string(level) == text)
+      return level;
   return std::nullopt;
 }
 
 std::string logger::render(bool json, std::string_view time, log_level level,
                            std::string_view event,
                            std::span<const field> with) {
-  auto name = names[static_cast<std::size_t>(level)];
+  auto name = to_string(level);
   std::string line;
   if (json) {
     line = R"({"ts":)";
@@ -69,12 +66,17 @@ std::string logger::render(bool json, std::string_view time, log_level level,
 
 void logger::log(log_level level, std::string_view event,
                  std::span<const field> with) const {
-  if (level < least_)
+  if (level < ring_->level())
     return;
-  auto line = render(json_, format_time(wall_clock()), level, event, with);
+  auto now = wall_clock();
+  auto line = render(json_, format_time(now), level, event, with);
   line += '\n';
   // One call for one line, so that lines of several threads do not mix.
   std::fwrite(line.data(), 1, line.size(), stderr);
+  log_ring::line kept{0, now, level, std::string{event}, {}};
+  for (auto& [key, value] : with)
+    kept.fields.emplace_back(key, value);
+  ring_->add(std::move(kept));
 }
 
 } // namespace muster

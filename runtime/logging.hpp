@@ -1,7 +1,9 @@
 #pragma once
 
-#include <cstdint>
+#include "runtime/log_ring.hpp"
+
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,12 +12,11 @@
 
 namespace muster {
 
-enum class log_level : std::uint8_t { debug, info, warning, error };
-
 [[nodiscard]] std::optional<log_level>
 parse_log_level(std::string_view text) noexcept;
 
-/// Writes one line an event to standard error. Thread-safe.
+/// Writes one line an event to standard error, and keeps the last ones.
+/// Thread-safe.
 ///
 ///     2026-01-31T12:00:00.000Z info  journal opened directory=/var/lib/muster
 ///     {"ts":"2026-...","level":"info","event":"journal
@@ -25,8 +26,14 @@ public:
   using field = std::pair<std::string_view, std::string>;
   using fields = std::initializer_list<field>;
 
-  logger(log_level least, bool json) : least_(least), json_(json) {
+  logger(log_level least, bool json)
+    : ring_(std::make_shared<log_ring>(least)), json_(json) {
     // nop
+  }
+
+  /// The last lines, and what is logged.
+  [[nodiscard]] const std::shared_ptr<log_ring>& ring() const noexcept {
+    return ring_;
   }
 
   void log(log_level level, std::string_view event, fields with = {}) const {
@@ -55,7 +62,7 @@ public:
                                           std::span<const field> with);
 
 private:
-  log_level least_;
+  std::shared_ptr<log_ring> ring_;
   bool json_;
 };
 

@@ -1,8 +1,10 @@
 #include "runtime/node.hpp"
 
+#include "actors/inspector_actor.hpp"
 #include "actors/node_transport.hpp"
 #include "actors/plugin_loader.hpp"
 #include "runtime/gateway_actor.hpp"
+#include "runtime/inspection_answers.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/node_name.hpp"
 #include "runtime/peer_file.hpp"
@@ -20,6 +22,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -38,17 +41,6 @@ constexpr int port_tries = 1'000;
 constexpr millis process_margin{15'000};
 constexpr millis lock_limit{10'000};
 constexpr millis lock_pause{20};
-
-log_level level_of(node_event::severity severity) noexcept {
-  switch (severity) {
-    case node_event::severity::error:
-      return log_level::error;
-    case node_event::severity::warning:
-      return log_level::warning;
-    default:
-      return log_level::info;
-  }
-}
 
 /// This very program, even if its file was replaced since: nodes of other
 /// versions do not fit. By its own name, where it is still there.
@@ -95,6 +87,8 @@ struct node::impl {
     // It would tell of a node that is no more.
     remove_facts();
     if (auto ok = keep_name(facts.name, settings.data_dir); !ok)
+      return ok;
+    if (auto ok = start_inspection(); !ok)
       return ok;
     if (auto ok = start_http(); !ok)
       return ok;
@@ -195,6 +189,8 @@ struct node::impl {
   /// Keeps events until the start has succeeded: of one that fails only the
   /// reason is told, by whoever asked for it.
   void tell(const node_event& event) {
+    if (event.level == node_event::severity::error)
+      note_actor_error(event.text);
     std::lock_guard guard{events_mutex};
     if (starting)
       early_events.push_back(event);
@@ -218,6 +214,17 @@ struct node::impl {
       write(event);
   }
 
+  expected<void> start_inspection() {
+    inspected_process process;
+    process.node = facts.name;
+    process.log = log.ring();
+    process.supervisors = [this] { return actors->supervisors(); };
+    process.http = [this] { return board->http(); };
+    process.drain = [] { ::kill(::getpid(), SIGTERM); };
+    inspection = make_inspection(system, board, std::move(process));
+    return actors->add_child(inspector_child(inspection));
+  }
+
   expected<void> start_http() {
     gateway_backend backend;
     backend.journal = port;
@@ -226,11 +233,14 @@ struct node::impl {
     backend.supervisors = [this] { return actors->supervisors(); };
     backend.serving = [this] { return actors->serving(); };
     backend.metrics = [this] { return metrics(); };
+    backend.inspection = inspection;
     gateway_actor_options options{settings.http, std::move(backend), http, {}};
     options.on_stuck = [this](const error& reason) { end_at_once(reason); };
     if (auto ok = actors->add_child(gateway_child(std::move(options))); !ok)
       return ok;
     facts.http = {http->address(), http->port()};
+    board->set_http(to_string(advertised_address(
+      {settings.advertise.host, facts.http.port}, facts.http)));
     facts.https = !settings.http.certificate.empty();
     return {};
   }
@@ -369,6 +379,7 @@ struct node::impl {
   std::shared_ptr<journal_port> port = std::make_shared<journal_port>();
   std::shared_ptr<cluster_board> board = std::make_shared<cluster_board>();
   std::unique_ptr<local_node> actors;
+  std::shared_ptr<node_inspection> inspection;
   std::shared_ptr<gateway_slot> http = std::make_shared<gateway_slot>();
   caf::actor gate;
 };

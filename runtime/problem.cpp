@@ -78,6 +78,8 @@ std::string_view reason_of(int status) noexcept {
       return "Not Implemented";
     case 503:
       return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
     case 507:
       return "Insufficient Storage";
     default:
@@ -94,6 +96,7 @@ int status_of(errc code) noexcept {
       return 400;
     case errc::job_not_found:
     case errc::queue_not_found:
+    case errc::not_found:
       return 404;
     case errc::stale_lease:
     case errc::wrong_state:
@@ -118,7 +121,11 @@ int status_of(errc code) noexcept {
 }
 
 http_response problem(const error& reason) {
-  return render(status_of(reason.code), to_string(reason.code), reason.message);
+  return problem(status_of(reason.code), reason);
+}
+
+http_response problem(int status, const error& reason) {
+  return render(status, to_string(reason.code), reason.message);
 }
 
 http_response problem(int status, std::string_view detail) {

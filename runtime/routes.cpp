@@ -50,6 +50,29 @@ constexpr std::array table{
   route{"GET", "/v1/nodes", scope::read, body_limit::none, routes::list_nodes},
   route{"GET", "/v1/supervisors", scope::read, body_limit::none,
         routes::list_supervisors},
+  route{"GET", "/v1/actors", scope::read, body_limit::none,
+        routes::list_actors},
+  route{"GET", "/v1/actors/{name}", scope::read, body_limit::none,
+        routes::get_actor},
+  route{"GET", "/v1/actors/{name}/state", scope::read, body_limit::none,
+        routes::get_actor_state},
+  route{"POST", "/v1/actors/{name}/restart", scope::admin, body_limit::none,
+        routes::restart_actor},
+  route{"POST", "/v1/actors/{name}/stop", scope::admin, body_limit::none,
+        routes::stop_actor},
+  route{"POST", "/v1/actors/{name}/kill", scope::admin, body_limit::none,
+        routes::kill_actor},
+  route{"POST", "/v1/actors/{name}/traces", scope::admin, body_limit::text,
+        routes::start_trace},
+  route{"GET", "/v1/traces/{id}", scope::admin, body_limit::none,
+        routes::read_trace},
+  route{"DELETE", "/v1/traces/{id}", scope::admin, body_limit::none,
+        routes::end_trace},
+  route{"GET", "/v1/log", scope::read, body_limit::none, routes::read_log},
+  route{"PUT", "/v1/log", scope::admin, body_limit::text,
+        routes::set_log_level},
+  route{"POST", "/v1/nodes/{name}/drain", scope::admin, body_limit::none,
+        routes::drain_node},
   route{"GET", "/healthz", scope::open, body_limit::none, routes::health},
   route{"GET", "/readyz", scope::open, body_limit::none, routes::readiness},
   route{"GET", "/metrics", scope::read, body_limit::none, routes::metrics},
@@ -109,9 +132,12 @@ bool fits(const segments& pattern, const segments& path) {
 }
 
 bool is_about_queues(const route& what) {
-  constexpr std::array<std::string_view, 5> others{
-    "/v1/workers", "/v1/nodes", "/healthz", "/readyz", "/metrics"};
-  return std::find(others.begin(), others.end(), what.path) == others.end();
+  constexpr std::array<std::string_view, 9> others{
+    "/v1/workers", "/v1/nodes", "/v1/supervisors", "/v1/actors", "/v1/traces",
+    "/v1/log",     "/healthz",  "/readyz",         "/metrics"};
+  return std::none_of(others.begin(), others.end(), [&what](auto prefix) {
+    return what.path.starts_with(prefix);
+  });
 }
 
 /// Whether this node is no manager. Asked where there is no journal only, which

@@ -175,10 +175,26 @@ void purge_queue(gateway_state& state, http_call& call);
 // routes_node.cpp
 void list_workers(gateway_state& state, http_call& call);
 void list_nodes(gateway_state& state, http_call& call);
-void list_supervisors(gateway_state& state, http_call& call);
 void health(gateway_state& state, http_call& call);
 void readiness(gateway_state& state, http_call& call);
 void metrics(gateway_state& state, http_call& call);
+
+// routes_inspect.cpp
+void list_actors(gateway_state& state, http_call& call);
+void get_actor(gateway_state& state, http_call& call);
+void get_actor_state(gateway_state& state, http_call& call);
+void restart_actor(gateway_state& state, http_call& call);
+void stop_actor(gateway_state& state, http_call& call);
+void kill_actor(gateway_state& state, http_call& call);
+void drain_node(gateway_state& state, http_call& call);
+void list_supervisors(gateway_state& state, http_call& call);
+
+// routes_traces.cpp
+void start_trace(gateway_state& state, http_call& call);
+void read_trace(gateway_state& state, http_call& call);
+void end_trace(gateway_state& state, http_call& call);
+void read_log(gateway_state& state, http_call& call);
+void set_log_level(gateway_state& state, http_call& call);
 
 } // namespace routes
 

@@ -40,23 +40,6 @@ void list_nodes(gateway_state& state, http_call& call) {
   call.reply->answer(json_response(std::move(json)));
 }
 
-void list_supervisors(gateway_state& state, http_call& call) {
-  if (!ok_or_answer(call.query.allow_only({}), call))
-    return;
-  auto all = state.backend.supervisors();
-  std::string json = R"({"supervisors":[)";
-  for (auto& each : all) {
-    // Those below others are shown there.
-    if (each.path != each.id)
-      continue;
-    if (json.back() != '[')
-      json.push_back(',');
-    render(json, each, all);
-  }
-  json += "]}";
-  call.reply->answer(json_response(std::move(json)));
-}
-
 void health(gateway_state&, http_call& call) {
   call.reply->answer(json_response(R"({"status":"alive"})"));
 }

@@ -1,10 +1,12 @@
 #include "runtime/runtime.hpp"
 
+#include "actors/inspector_actor.hpp"
 #include "actors/local_node.hpp"
 #include "actors/messages.hpp"
 #include "persistence/command.hpp"
 #include "persistence/journal.hpp"
 #include "runtime/gateway_actor.hpp"
+#include "runtime/inspection_answers.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/node_config.hpp"
 #include "runtime/node_name.hpp"
@@ -159,7 +161,11 @@ struct runtime::impl {
     node.worker_settings.queues = options.queues;
     node.worker_settings.max_result_bytes = options.max_result;
     node.handlers = std::move(handlers);
-    node.log = options.log;
+    node.log = [ring = log, next = options.log](const node_event& event) {
+      keep_event(*ring, event);
+      if (next)
+        next(event);
+    };
     name = node.worker_settings.name;
     auto begun = local_node::start(*options.system, std::move(node), port);
     if (!begun)
@@ -168,7 +174,19 @@ struct runtime::impl {
     return keep_name(name, options.directory);
   }
 
+  expected<void> start_inspection() {
+    inspected_process process;
+    process.node = name;
+    process.log = log;
+    process.supervisors = [this] { return actors->supervisors(); };
+    process.http = [board = board] { return board->http(); };
+    inspection = make_inspection(*options.system, board, std::move(process));
+    return actors->add_child(inspector_child(inspection));
+  }
+
   expected<void> start_http() {
+    if (auto ok = start_inspection(); !ok)
+      return ok;
     auto& wish = *options.http;
     gateway_actor_options gate;
     gate.settings.address = wish.address;
@@ -186,6 +204,7 @@ struct runtime::impl {
     gate.backend.supervisors = [this] { return actors->supervisors(); };
     gate.backend.serving = [this] { return actors->serving(); };
     gate.backend.metrics = [this] { return metrics(); };
+    gate.backend.inspection = inspection;
     gate.slot = http;
     // To end the process is not ours to decide.
     gate.on_stuck = [](const error&) {};
@@ -302,6 +321,9 @@ struct runtime::impl {
   std::unique_ptr<system_config> own_config;
   std::unique_ptr<caf::actor_system> own_system;
   std::shared_ptr<journal_port> port = std::make_shared<journal_port>();
+  std::shared_ptr<cluster_board> board = std::make_shared<cluster_board>();
+  std::shared_ptr<log_ring> log = std::make_shared<log_ring>(log_level::info);
+  std::shared_ptr<node_inspection> inspection;
   std::shared_ptr<gateway_slot> http = std::make_shared<gateway_slot>();
   std::unique_ptr<local_node> actors;
   std::mutex closing;

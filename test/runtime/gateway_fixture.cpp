@@ -11,6 +11,40 @@ namespace muster {
 
 using namespace std::chrono_literals;
 
+inspection_answer scripted_nodes::plausible(const inspection_call& what) {
+  inspection_answer result;
+  switch (what.request.kind) {
+    case inspection_kind::list_actors: {
+      actor_row row;
+      row.name = "node/worker";
+      row.type = "muster.worker";
+      row.parent = "node";
+      row.id = 7;
+      row.busy_us = 1'500;
+      row.last_error = "a \"reason\"";
+      row.last_message_at = timestamp{1'700'000'000'000ms};
+      result.actors.push_back(std::move(row));
+      break;
+    }
+    case inspection_kind::get_state:
+      result.text = R"({"phase":"serving"})";
+      break;
+    case inspection_kind::read_trace:
+      result.trace.events.push_back(
+        {timestamp{}, "node/worker", "node/manager", "lease_batch(…)", 12});
+      break;
+    case inspection_kind::read_log:
+      result.text = R"({"lines":[],"next":0,"missed":0,"level":"info"})";
+      break;
+    case inspection_kind::list_supervisors:
+      result.text = "[]";
+      break;
+    default:
+      break;
+  }
+  return result;
+}
+
 gateway_options gateway_fixture::local() {
   gateway_options options;
   options.port = 0;
@@ -36,6 +70,7 @@ gateway_fixture::gateway_fixture(const gateway_options& options,
   backend.supervisors = [this] { return supervisors; };
   backend.serving = [this] { return serving.load(); };
   backend.metrics = [] { return "muster_node_figure 1\n"; };
+  backend.inspection = inspected;
   auto started = gateway::start(options, std::move(backend));
   REQUIRE(started);
   server = std::move(*started);

@@ -15,6 +15,28 @@
 
 namespace muster {
 
+/// Nodes that say what the test wants, at once, or nothing at all.
+class scripted_nodes : public inspection_port {
+public:
+  [[nodiscard]] std::vector<inspected_node> nodes() const override {
+    return {{"press", "self"}, {"far", "connected"}};
+  }
+
+  void call(inspection_call what) override {
+    calls.push_back(what);
+    if (auto answer = respond(what))
+      what.on_answer(std::move(*answer));
+  }
+
+  /// None: no answer.
+  std::function<std::optional<inspection_answer>(const inspection_call&)>
+    respond = [](const inspection_call& what) { return plausible(what); };
+  std::vector<inspection_call> calls;
+
+  /// What such a node would say.
+  static inspection_answer plausible(const inspection_call& what);
+};
+
 /// A gateway on a real journal in a fresh directory. Every answer that it gives
 /// to `send` is held against docs/openapi.yaml.
 class gateway_fixture {
@@ -83,6 +105,8 @@ public:
   std::vector<worker_info> workers;
   std::vector<supervisor_info> supervisors;
   std::vector<node_info> nodes;
+  std::shared_ptr<scripted_nodes> inspected
+    = std::make_shared<scripted_nodes>();
   std::unique_ptr<gateway> server;
 
 private:

@@ -1,3 +1,4 @@
+#include "runtime/inspection_json.hpp"
 #include "test/runtime/gateway_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -47,6 +48,7 @@ TEST_CASE("nodes are listed with what is known of them") {
   self.incarnation = "f00";
   self.state = "self";
   self.load = 0.25;
+  self.http = "127.0.0.1:8420";
   gate.nodes.push_back(self);
   node_info other;
   other.node = {"w", {false, true}, {{"::1", 1}, {"host", 2}}};
@@ -72,6 +74,8 @@ TEST_CASE("nodes are listed with what is known of them") {
   CHECK(nodes[0].at("heartbeat_age") == "0ms");
   CHECK(nodes[0].at("load") == 0.25);
   CHECK(nodes[0].at("held") == 0);
+  CHECK(nodes[0].at("http") == "127.0.0.1:8420");
+  CHECK(nodes[1].at("http").is_null());
   CHECK(nodes[1].at("addresses") == nlohmann::json{"[::1]:1", "host:2"});
   CHECK(nodes[1].at("roles") == nlohmann::json{"worker"});
   CHECK(nodes[1].at("last_heartbeat") == "2023-11-14T22:13:21.000Z");
@@ -100,9 +104,17 @@ TEST_CASE("supervisors are shown as trees") {
   child.type = "worker";
   below.children.push_back(child);
   gate.supervisors = {top, below};
+  gate.inspected->respond = [&gate](const inspection_call& what) {
+    std::string json;
+    render(json, gate.supervisors, what.node);
+    inspection_answer answer;
+    answer.text = what.node == "press" ? json : "[]";
+    return answer;
+  };
   auto all = gate.json(200, "GET", "/v1/supervisors").at("supervisors");
   REQUIRE(all.size() == 1);
   CHECK(all.at(0).at("path") == "node");
+  CHECK(all.at(0).at("node") == "press");
   CHECK(all.at(0).at("strategy") == "rest_for_one");
   CHECK(all.at(0).at("max_restarts") == 10);
   auto& journal = all.at(0).at("children").at(0);

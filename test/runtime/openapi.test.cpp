@@ -35,6 +35,7 @@ std::string path_for(gateway_fixture& gate, const operation& what) {
     gate.enqueue("leased");
     put("{token}", gate.lease("leased").at("token"));
   }
+  put("{name}", path.starts_with("/v1/nodes") ? "press" : "node%2Fworker");
   if (path.find("{id}") != std::string::npos) {
     auto id = gate.enqueue("letters");
     if (what.path.ends_with("/retry")) {
