@@ -15,10 +15,6 @@ constexpr millis min_lease_ttl{100};
 constexpr millis stall_limit{1'000};
 constexpr millis return_limit{5'000};
 
-timestamp wall_clock() {
-  return std::chrono::floor<millis>(std::chrono::system_clock::now());
-}
-
 } // namespace
 
 manager_state::manager_state(caf::event_based_actor* self,
@@ -59,9 +55,11 @@ caf::behavior manager_state::make_behavior() {
     },
     [this](register_worker& msg) { on_register(msg); },
     [this](const grant_credit& msg) { on_grant(msg); },
-    [this](const worker_heartbeat& msg) { on_heartbeat(msg); },
+    [this](worker_heartbeat& msg) { on_heartbeat(msg); },
     [this](const leases_not_held& msg) { on_not_held(msg); },
     [this](const outcome_batch& msg) { on_outcomes(msg); },
+    [this](const parcel_chunk& msg) { on_chunk(msg); },
+    [this](const parcel_received& msg) { on_received(msg); },
     [this](stop_leasing) { on_stop_leasing(); },
     [this](worker_ended& msg) { on_worker_ended(msg); },
     [this](doorbell_rung) { on_doorbell(); },
@@ -127,6 +125,8 @@ void manager_state::on_register(register_worker& msg) {
   w.credit = msg.credit;
   w.stopping = false;
   w.supervised = msg.supervised;
+  w.remote = options_.all_remote || is_remote(self_, w.handle);
+  end_parcels(id, w);
   for (auto token : msg.held)
     book_.grant(id, token);
   // What an earlier incarnation of it ran is not run by anybody now.
@@ -170,105 +170,19 @@ void manager_state::on_grant(const grant_credit& msg) {
   options_.journal->withdraw(before);
 }
 
-void manager_state::on_heartbeat(const worker_heartbeat& msg) {
-  worker_id id = 0;
-  auto* w = find_sender(&id);
-  if (w == nullptr)
-    return;
-  w->info.running = msg.load.running;
-  w->info.held = msg.load.held;
-  w->info.credit = msg.load.credit;
-  w->info.finished = msg.load.finished;
-  w->info.failed = msg.load.failed;
-  w->info.draining = msg.load.draining;
-  w->info.last_heartbeat = wall_clock();
-  // Where the journal cannot keep up, the next heartbeat will do.
-  if (!msg.leases.empty() && w->heartbeats_under_way < limits::heartbeats)
-    extend(id, *w, msg.leases);
-  if (!msg.complete)
-    return;
-  std::vector<lease_token> named;
-  named.reserve(msg.leases.size());
-  for (auto& lease : msg.leases)
-    named.push_back(lease.token);
-  if (auto missing = book_.compare(id, named); !missing.empty())
-    tell(self_, w->handle, check_leases{std::move(missing)});
-}
-
-// The worker has read all that was sent before it was asked: what it does not
-// know by now was lost on its way.
-void manager_state::on_not_held(const leases_not_held& msg) {
-  worker_id id = 0;
-  auto* w = find_sender(&id);
-  if (w == nullptr)
-    return;
-  std::size_t lost = 0;
-  for (auto token : msg.tokens) {
-    if (!book_.holds(id, token))
-      continue;
-    book_.settle(id, token);
-    undelivered_.push_back(token);
-    ++lost;
-  }
-  if (lost == 0)
-    return;
-  log(node_event::severity::warning,
-      std::to_string(lost) + " leases never reached worker " + w->info.name
-        + "; they go back to their queues");
-  settle_loose_ends();
-}
-
-void manager_state::on_outcomes(const outcome_batch& batch) {
-  worker_id id = 0;
-  auto* w = find_sender(&id);
-  if (w == nullptr || w->recordings.contains(batch.number))
-    return;
-  if (batch.items.empty())
-    return tell_sender(self_, outcome_ack{batch.number, errc::none, {}});
-  if (w->recordings.size() >= limits::outcome_batches)
-    return tell_sender(self_, outcome_ack{batch.number, errc::busy, {}});
-  auto& recording
-    = w->recordings.try_emplace(batch.number, batch).first->second;
-  auto commands = recording.take_commands();
-  for (std::size_t i = 0; i < commands.size(); ++i)
-    options_.journal->submit(
-      std::move(commands[i]),
-      [inbox = inbox_, id, number = batch.number, i](expected<outcome> answer) {
-        inbox->post([id, number, i, answer = std::move(answer)](auto& st) {
-          st.on_recorded(id, number, i, answer);
-        });
-      });
-}
-
-void manager_state::on_recorded(worker_id id, std::uint64_t batch,
-                                std::size_t index,
-                                const expected<outcome>& answer) {
-  auto pos = workers_.find(id);
-  if (pos == workers_.end())
-    return;
-  auto& w = pos->second;
-  auto recording = w.recordings.find(batch);
-  if (recording == w.recordings.end()
-      || !recording->second.on_answer(index, answer))
-    return;
-  auto ack = recording->second.to_ack();
-  if (ack.code == errc::none)
-    for (auto token : recording->second.tokens())
-      book_.settle(id, token);
-  w.recordings.erase(recording);
-  tell(self_, w.handle, std::move(ack));
-}
-
 void manager_state::on_stop_leasing() {
-  auto* w = find_sender();
+  worker_id id = 0;
+  auto* w = find_sender(&id);
   if (w == nullptr)
     return;
   w->stopping = true;
   w->credit = 0;
+  take_back(id, w->parcels.take_waiting());
   if (w->demand != 0)
     options_.journal->withdraw(w->journal_demand);
   else
-    tell(self_, w->handle, leasing_stopped{});
+    end_leasing(*w);
+  settle_loose_ends();
 }
 
 void manager_state::on_worker_ended(worker_ended& msg) {
@@ -306,13 +220,18 @@ void manager_state::forget(worker_id id, const std::string& why, bool ended) {
   // Its demand's last deliveries find no worker and are handed back.
   if (w.demand != 0)
     options_.journal->withdraw(w.journal_demand);
+  // What was under way was not begun. Whoever stood still cannot tell: news of
+  // its coming through may wait.
+  auto now = self_->clock().now();
+  auto stalled = stalls_.stalled(now);
+  if (!stalled)
+    end_parcels(id, w);
   auto leases = book_.take(id);
   log(leases.empty() ? node_event::severity::info
                      : node_event::severity::warning,
       "worker " + w.info.name + " is gone with " + std::to_string(leases.size())
         + " leases: " + why);
-  auto now = self_->clock().now();
-  if (stalls_.stalled(now)) {
+  if (stalled) {
     for (auto token : leases)
       suspects_.add_orphan(w.info.name, token);
   } else if (w.supervised && ended) {
@@ -353,6 +272,7 @@ void manager_state::on_tick() {
       silent.push_back(id);
   for (auto id : silent)
     forget(id, "it is silent");
+  check_parcels();
   if (phase_ == journal_phase::absent)
     look_for_journal();
   if (now > orphans_until_)
@@ -374,6 +294,10 @@ void manager_state::publish() {
   for (auto& entry : by_name_)
     infos.push_back(workers_[entry.second].info);
   options_.board->publish(std::move(infos));
+}
+
+timestamp manager_state::wall_clock() {
+  return std::chrono::floor<millis>(std::chrono::system_clock::now());
 }
 
 void manager_state::log(node_event::severity level, std::string text) const {

@@ -6,6 +6,7 @@
 #include "actors/messages.hpp"
 #include "actors/node_event.hpp"
 #include "actors/outcome_commands.hpp"
+#include "actors/parcel.hpp"
 #include "actors/worker_board.hpp"
 #include "actors/worker_ends.hpp"
 #include "persistence/journal.hpp"
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -39,6 +41,8 @@ struct manager_options {
   std::shared_ptr<revocation_feed> revocations;
   std::shared_ptr<worker_board> board;
   event_sink log;
+  /// Treats workers of this process like those of others, for tests.
+  bool all_remote = false;
 };
 
 /// Stands between workers and the journal: keeps a standing demand for each
@@ -87,6 +91,19 @@ private:
     std::uint32_t heartbeats_under_way = 0;
     time_point last_seen;
     std::unordered_map<std::uint64_t, outcome_recording> recordings;
+
+    /// On another node.
+    bool remote = false;
+    /// Leases on their way to it.
+    parcel_sender parcels;
+    /// Outcomes on their way from it.
+    parcel_receiver outcomes;
+    /// To be revoked when the parcels that they are in are through.
+    std::vector<revoked_lease> revoked;
+    /// Queues that were paused since parcels are under way.
+    std::set<std::string> recalled;
+    /// Waits to hear that leasing has stopped.
+    bool stop_is_due = false;
   };
 
   // -- the journal (manager_journal.cpp) --------------------------------------
@@ -108,15 +125,34 @@ private:
   void on_loose_end(const std::vector<lease_token>& tokens,
                     const std::string& reason, const expected<outcome>& answer);
 
-  // -- workers ----------------------------------------------------------------
+  // -- parcels (manager_parcels.cpp) ------------------------------------------
 
-  void on_register(register_worker& msg);
-  void on_grant(const grant_credit& msg);
-  void on_heartbeat(const worker_heartbeat& msg);
+  void send_leases(worker& w, std::vector<leased_job> jobs);
+  void send_chunks(worker& w);
+  void on_chunk(const parcel_chunk& chunk);
+  void on_received(const parcel_received& msg);
+  /// Behind the leases.
+  void revoke(worker& w, revoke_leases msg);
+  /// Tells the worker behind the last lease.
+  void end_leasing(worker& w);
+  /// Hands leases back that were on their way.
+  void take_back(worker_id id, const std::vector<parcel_label>& parcels);
+  void end_parcels(worker_id id, worker& w);
+  /// Has workers register again that nothing gets through to.
+  void check_parcels();
+
+  // -- what workers report (manager_reports.cpp) ------------------------------
+
+  void on_heartbeat(worker_heartbeat& msg);
   void on_not_held(const leases_not_held& msg);
   void on_outcomes(const outcome_batch& batch);
   void on_recorded(worker_id id, std::uint64_t batch, std::size_t index,
                    const expected<outcome>& answer);
+
+  // -- workers ----------------------------------------------------------------
+
+  void on_register(register_worker& msg);
+  void on_grant(const grant_credit& msg);
   void on_stop_leasing();
   void on_worker_ended(worker_ended& msg);
   void settle_end(worker_ends::verdict verdict);
@@ -130,6 +166,7 @@ private:
   void publish();
   void log(node_event::severity level, std::string text) const;
   void schedule_tick();
+  [[nodiscard]] static timestamp wall_clock();
 
   caf::event_based_actor* self_;
   manager_options options_;

@@ -1,8 +1,6 @@
-#include "actors/lease_split.hpp"
 #include "actors/manager_actor.hpp"
 
 #include <algorithm>
-#include <cstdint>
 #include <utility>
 
 // The manager's side towards the journal. Callbacks run on the journal's
@@ -110,7 +108,7 @@ void manager_state::on_leases_read(
 // Opens the demand, and asks which of the leases it holds are still its own.
 void manager_state::serve(worker_id id, worker& w) {
   if (w.stopping) {
-    tell(self_, w.handle, leasing_stopped{});
+    end_leasing(w);
   } else {
     open_demand(id, w);
     w.served = true;
@@ -150,10 +148,7 @@ void manager_state::on_delivery(manager_inbox::delivery& item) {
     book_.grant(id, job.token);
   auto count = static_cast<std::uint32_t>(item.jobs.size());
   w.credit -= std::min(w.credit, count);
-  auto bound
-    = is_remote(self_, w.handle) ? limits::node_message_bytes : SIZE_MAX;
-  for (auto& batch : split_leases(std::move(item.jobs), bound))
-    tell(self_, w.handle, std::move(batch));
+  send_leases(w, std::move(item.jobs));
 }
 
 void manager_state::on_demand_ended(std::uint64_t demand) {
@@ -167,7 +162,7 @@ void manager_state::on_demand_ended(std::uint64_t demand) {
   auto& w = pos->second;
   w.demand = 0;
   if (w.stopping)
-    return tell(self_, w.handle, leasing_stopped{});
+    return end_leasing(w);
   // Nobody withdrew it: the journal is gone.
   if (phase_ == journal_phase::open) {
     phase_ = journal_phase::absent;
@@ -188,14 +183,18 @@ void manager_state::on_revoked(
     messages[pos->second].items.push_back({lease.token, lease.reason});
   }
   for (auto& [id, msg] : messages)
-    tell(self_, workers_[id].handle, std::move(msg));
+    revoke(workers_[id], std::move(msg));
 }
 
 void manager_state::on_paused(const std::vector<std::string>& queues) {
   if (queues.empty())
     return;
-  for (auto& [id, w] : workers_)
+  for (auto& [id, w] : workers_) {
     tell(self_, w.handle, recall_leases{queues});
+    // Once more behind what is under way.
+    if (!w.parcels.empty())
+      w.recalled.insert(queues.begin(), queues.end());
+  }
 }
 
 void manager_state::extend(worker_id id, worker& w,
@@ -242,8 +241,7 @@ void manager_state::on_extended(worker_id id,
                                       ? errc::cancelled
                                       : errc::stale_lease});
   }
-  if (!msg.items.empty())
-    tell(self_, pos->second.handle, std::move(msg));
+  revoke(pos->second, std::move(msg));
 }
 
 void manager_state::leave_journal() {

@@ -38,6 +38,11 @@
 // The parent process of a worker's process (P) tells how that ended:
 //
 //     P -> M  worker_ended
+//
+// Between nodes, large batches of leases and outcomes travel as parcels:
+//
+//     M -> W  parcel_chunk             W -> M  parcel_received
+//     W -> M  parcel_chunk             M -> W  parcel_received
 
 namespace muster {
 
@@ -181,6 +186,32 @@ struct leasing_stopped {};
 
 /// The manager does not know the sender.
 struct register_again {};
+
+// -- both ways, between nodes
+// ---------------------------------------------------
+
+/// A piece of a message that is too large to be sent at once: of a
+/// `lease_batch` to a worker, of an `outcome_batch` to a manager. See
+/// `parcel_sender`.
+struct parcel_chunk {
+  /// Grows with each registration of the worker.
+  std::uint64_t session = 0;
+  /// Numbered from 1 in each session.
+  std::uint64_t parcel = 0;
+  /// Bytes of the whole parcel.
+  std::uint64_t total = 0;
+  /// Where in the parcel `bytes` begins.
+  std::uint64_t offset = 0;
+  std::string bytes;
+};
+
+/// All parcels of the session before this one are there, and so many bytes of
+/// it.
+struct parcel_received {
+  std::uint64_t session = 0;
+  std::uint64_t parcel = 0;
+  std::uint64_t offset = 0;
+};
 
 // -- supervisor to child ------------------------------------------------------
 
@@ -406,6 +437,21 @@ bool inspect(Inspector& f, recall_leases& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, parcel_chunk& x) {
+  return f.object(x).fields(
+    f.field("session", x.session), f.field("parcel", x.parcel),
+    f.field("total", x.total), f.field("offset", x.offset),
+    f.field("bytes", x.bytes));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, parcel_received& x) {
+  return f.object(x).fields(f.field("session", x.session),
+                            f.field("parcel", x.parcel),
+                            f.field("offset", x.offset));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, drain_worker& x) {
   return f.object(x).fields(f.field("limit", x.limit));
 }
@@ -528,6 +574,10 @@ CAF_ADD_TYPE_ID(muster, (muster::worker_ended))
 
 // paused queues
 CAF_ADD_TYPE_ID(muster, (muster::recall_leases))
+
+// parcels between nodes
+CAF_ADD_TYPE_ID(muster, (muster::parcel_chunk))
+CAF_ADD_TYPE_ID(muster, (muster::parcel_received))
 
 CAF_END_TYPE_ID_BLOCK(muster)
 

@@ -58,6 +58,17 @@ void outcome_outbox::send_again() {
     b.due = {};
 }
 
+void outcome_outbox::on_carrying(std::uint64_t number) {
+  if (auto pos = batches_.find(number); pos != batches_.end())
+    pos->second.due = time_point::max();
+}
+
+void outcome_outbox::on_carried(std::uint64_t number, time_point now) {
+  if (auto pos = batches_.find(number);
+      pos != batches_.end() && pos->second.due == time_point::max())
+    pos->second.due = now + answer_limit;
+}
+
 outcome_outbox::progress outcome_outbox::on_ack(const outcome_ack& ack,
                                                 time_point now) {
   progress out;

@@ -44,6 +44,13 @@ public:
   /// All is to be sent again: there is a new manager.
   void send_again();
 
+  /// The batch is on its way in pieces: it is not due until `on_carried` or
+  /// `send_again`.
+  void on_carrying(std::uint64_t number);
+
+  /// It has arrived: now its answer is waited for.
+  void on_carried(std::uint64_t number, time_point now);
+
   struct progress {
     /// Recorded outcomes, those that came too late included.
     std::size_t acknowledged = 0;

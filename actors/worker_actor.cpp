@@ -43,6 +43,8 @@ caf::behavior worker_state::make_behavior() {
         register_at_manager();
     },
     [this](lease_batch& msg) { on_leases(msg); },
+    [this](const parcel_chunk& msg) { on_chunk(msg); },
+    [this](const parcel_received& msg) { on_received(msg); },
     [this](const outcome_ack& msg) { on_ack(msg); },
     [this](const revoke_leases& msg) { on_revoked(msg); },
     [this](const recall_leases& msg) { on_recalled(msg); },
@@ -77,6 +79,7 @@ void worker_state::search() {
   if (!found)
     return;
   manager_ = std::move(found);
+  manager_is_remote_ = options_.all_remote || is_remote(self_, manager_);
   watch(self_, manager_);
   register_at_manager();
 }
@@ -84,6 +87,7 @@ void worker_state::search() {
 void worker_state::register_at_manager() {
   phase_ = phase::registering;
   retry_at_ = now() + answer_limit;
+  end_parcels();
   auto& settings = options_.settings;
   register_worker msg;
   msg.worker = self_;
@@ -126,6 +130,7 @@ void worker_state::on_manager_down() {
   manager_ = nullptr;
   phase_ = phase::searching;
   credit_ = 0;
+  end_parcels();
   hurry();
 }
 
@@ -202,6 +207,8 @@ void worker_state::on_tick() {
   if (phase_ == phase::searching)
     search();
   else if (phase_ == phase::registering && now() >= retry_at_)
+    register_at_manager();
+  else if (phase_ == phase::serving && parcels_.is_stuck(now()))
     register_at_manager();
   release_stalled(runner_->look());
   pump(true);

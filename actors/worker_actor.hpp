@@ -7,6 +7,7 @@
 #include "actors/node_event.hpp"
 #include "actors/outbox_keeper.hpp"
 #include "actors/outcome_outbox.hpp"
+#include "actors/parcel.hpp"
 #include "actors/worker_info.hpp"
 #include "actors/worker_metrics.hpp"
 
@@ -32,6 +33,8 @@ struct worker_actor_options {
   /// Is given the runner, whose threads may live longer than the actor.
   std::function<void(std::shared_ptr<job_runner>)> on_runner;
   event_sink log;
+  /// Treats a manager of this process like one of another, for tests.
+  bool all_remote = false;
 };
 
 /// Takes leases from a manager with credit, has its runner run them, and
@@ -87,6 +90,16 @@ private:
   void on_recalled(const recall_leases& msg);
   void on_check(const check_leases& msg);
 
+  // -- parcels (worker_parcels.cpp) -------------------------------------------
+
+  /// `batch` holds an `outcome_batch`.
+  void send_outcomes(const caf::message& batch);
+  void send_chunks();
+  void on_chunk(const parcel_chunk& chunk);
+  void on_received(const parcel_received& msg);
+  void end_parcels();
+  [[nodiscard]] bool is_served_by_sender() const;
+
   // -- work -------------------------------------------------------------------
 
   void start();
@@ -126,6 +139,12 @@ private:
   caf::actor manager_;
   /// While registering: when to try again.
   time_point retry_at_{};
+  bool manager_is_remote_ = false;
+  /// Outcomes on their way to the manager.
+  parcel_sender parcels_;
+  std::uint64_t sessions_ = 0;
+  /// Leases on their way from it.
+  parcel_receiver leases_;
   /// Leases that the manager may still send.
   std::uint32_t credit_ = 0;
 

@@ -76,15 +76,16 @@ void worker_state::pump(bool everything) {
   auto resent = outbox_.resent();
   for (auto& msg : outbox_.take_due(now())) {
     count(options_.metrics->outcome_batches);
-    tell(self_, manager_, msg);
+    send_outcomes(msg);
   }
+  send_chunks();
   count(options_.metrics->outcome_batches_resent, outbox_.resent() - resent);
   grant(runner_->look());
 }
 
 std::size_t worker_state::outcome_bytes() const {
   // One that keeps outcomes looks for its manager on other nodes.
-  auto leaves = options_.keeper || (manager_ && is_remote(self_, manager_));
+  auto leaves = options_.keeper || manager_is_remote_;
   return leaves ? limits::node_message_bytes : batch_bytes;
 }
 

@@ -1,6 +1,6 @@
 #include "actors/manager_actor.hpp"
 
-#include "node_fixture.hpp"
+#include "manager_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -11,116 +11,8 @@ using namespace std::chrono_literals;
 using muster::test::eventually;
 using muster::test::next;
 
-namespace {
-
-// A manager on a real journal; the test plays the workers.
-struct fixture {
-  fixture() {
-    open_journal();
-    start();
-  }
-
-  ~fixture() {
-    end_manager(caf::exit_reason::user_shutdown);
-    close_journal();
-  }
-
-  void open_journal() {
-    auto options = test::small_journal(dir.path());
-    options.on_revoked = [this](std::vector<effects::revoked_lease> revoked) {
-      revocations->publish(revoked);
-    };
-    options.on_paused = [this](std::vector<std::string> queues) {
-      revocations->publish({}, queues);
-    };
-    auto opened = journal::open(options);
-    REQUIRE(opened);
-    port->attach(std::move(*opened));
-  }
-
-  void close_journal() {
-    if (auto target = port->detach())
-      target->close();
-  }
-
-  void start() {
-    manager_options options{port, revocations, board, {}};
-    manager = spawn_actor<manager_state>(system, options);
-    caf::scoped_actor self{system};
-    self->request(manager, 10s, start_child{})
-      .receive([] {}, [](const caf::error& err) { FAIL(to_string(err)); });
-  }
-
-  void end_manager(caf::exit_reason reason) {
-    caf::scoped_actor self{system};
-    self->monitor(manager);
-    caf::anon_send_exit(manager, reason);
-    REQUIRE(next<caf::down_msg>(self));
-  }
-
-  temp_dir dir;
-  test::system_config config;
-  caf::actor_system system{config};
-  std::shared_ptr<journal_port> port = std::make_shared<journal_port>();
-  std::shared_ptr<revocation_feed> revocations
-    = std::make_shared<revocation_feed>();
-  std::shared_ptr<worker_board> board = std::make_shared<worker_board>();
-  caf::actor manager;
-  test::journal_client client{port};
-};
-
-// The worker's side of the conversation.
-struct fake_worker {
-  explicit fake_worker(fixture& where, std::string worker_name = "w")
-    : fix(where), name(std::move(worker_name)) {
-    // nop
-  }
-
-  void join(std::uint32_t credit, std::vector<lease_token> held = {},
-            millis ttl = 30s) {
-    register_worker msg;
-    msg.worker = self;
-    msg.name = name;
-    msg.incarnation = "1";
-    msg.concurrency = 2;
-    msg.lease_ttl = ttl;
-    msg.credit = credit;
-    msg.held = std::move(held);
-    msg.supervised = supervised;
-    send(std::move(msg));
-  }
-
-  template <class T>
-  void send(T msg) {
-    self->send(fix.manager, std::move(msg));
-  }
-
-  // As many jobs as come, at least `n`.
-  std::vector<leased_job> lease(std::size_t n) {
-    std::vector<leased_job> result;
-    while (result.size() < n) {
-      auto batch = next<lease_batch>(self);
-      if (!batch)
-        break;
-      for (auto& job : batch->jobs)
-        result.push_back(std::move(job));
-    }
-    return result;
-  }
-
-  void complete(std::uint64_t number, lease_token token,
-                std::string result = "done") {
-    send(outcome_batch{
-      number, {{token, outcome_kind::succeeded, std::move(result), true}}});
-  }
-
-  fixture& fix;
-  std::string name;
-  bool supervised = false;
-  caf::scoped_actor self{fix.system};
-};
-
-} // namespace
+using fixture = muster::test::manager_fixture;
+using muster::test::fake_worker;
 
 TEST_CASE("a manager leases what was enqueued and records what came of it") {
   fixture fix;

@@ -77,6 +77,20 @@ TEST_CASE("heartbeats travel between nodes unharmed") {
   CHECK(copy.leases[1].progress == "half");
 }
 
+TEST_CASE("pieces of parcels travel between nodes unharmed") {
+  auto chunk
+    = round_trip(parcel_chunk{3, 7, 1'000, 500, std::string{"\0\xFF", 2}});
+  CHECK(chunk.session == 3);
+  CHECK(chunk.parcel == 7);
+  CHECK(chunk.total == 1'000);
+  CHECK(chunk.offset == 500);
+  CHECK(chunk.bytes == std::string{"\0\xFF", 2});
+  auto received = round_trip(parcel_received{3, 7, 502});
+  CHECK(received.session == 3);
+  CHECK(received.parcel == 7);
+  CHECK(received.offset == 502);
+}
+
 TEST_CASE("an enum value that does not exist is refused") {
   caf::byte_buffer bytes;
   caf::binary_serializer sink{nullptr, bytes};
@@ -113,4 +127,6 @@ TEST_CASE("type ids stay where they are") {
   CHECK(caf::type_id_v<restart_due> == 4022);
   CHECK(caf::type_id_v<add_child> == 4026);
   CHECK(caf::type_id_v<remove_child> == 4029);
+  CHECK(caf::type_id_v<parcel_chunk> == 4032);
+  CHECK(caf::type_id_v<parcel_received> == 4033);
 }

@@ -79,6 +79,25 @@ TEST_CASE("a new manager is sent everything at once") {
   CHECK(due(box, milliseconds{1}).size() == 2);
 }
 
+TEST_CASE("a batch that is on its way in pieces is not sent again") {
+  outcome_outbox box;
+  box.add(some(1));
+  auto sent = due(box, milliseconds{0});
+  box.on_carrying(sent[0].number);
+  CHECK(due(box, seconds{1'000}).empty());
+  box.on_carried(sent[0].number, at(seconds{1'000}));
+  CHECK(due(box, milliseconds{1'009'999}).empty());
+  CHECK(due(box, milliseconds{1'010'000}).size() == 1);
+  // A new manager has nothing of it.
+  box.on_carrying(sent[0].number);
+  box.send_again();
+  CHECK(due(box, milliseconds{1'010'001}).size() == 1);
+  // A refusal counts for more than the arrival that is told late.
+  box.on_ack(refused(sent[0], errc::busy), at(milliseconds{1'010'002}));
+  box.on_carried(sent[0].number, at(milliseconds{1'010'003}));
+  CHECK(due(box, milliseconds{1'010'052}).size() == 1);
+}
+
 TEST_CASE("an unknown or repeated acknowledgement does nothing") {
   outcome_outbox box;
   box.add(some(1));
