@@ -75,8 +75,10 @@ struct worker_fixture {
   }
 
   lease_token lease(std::string handler, std::string payload = {},
-                    millis timeout = std::chrono::seconds{60}) {
+                    millis timeout = std::chrono::seconds{60},
+                    std::string queue = "q") {
     leased_job job;
+    job.queue = std::move(queue);
     job.token = {job_id{++last_id}, 1};
     job.handler = std::move(handler);
     job.payload = std::move(payload);
