@@ -68,6 +68,9 @@ public:
 
   caf::behavior make_behavior();
 
+  /// For `tell_state`.
+  void describe(state_report& out) const;
+
 private:
   using worker_id = lease_book::worker_id;
   using time_point = std::chrono::steady_clock::time_point;

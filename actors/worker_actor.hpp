@@ -57,6 +57,9 @@ public:
 
   caf::behavior make_behavior();
 
+  /// For `tell_state`.
+  void describe(state_report& out) const;
+
 private:
   using time_point = std::chrono::steady_clock::time_point;
 
