@@ -1,5 +1,6 @@
 #include "persistence/duration.hpp"
 #include "runtime/command_line.hpp"
+#include "runtime/http_address.hpp"
 #include "runtime/node_access.hpp"
 #include "runtime/shell_history.hpp"
 #include "runtime/shell_input.hpp"
@@ -28,8 +29,9 @@ constexpr auto help
   = R"(muster shell [--OPTION=VALUE ...] [HOST:PORT] [-c COMMAND ...]
 
 Looks into a live node and its cluster, and steers them. HOST:PORT is the
-address of its HTTP, or https://HOST:PORT; default: the node of ./muster-data,
-else 127.0.0.1:8420. 'help' within the shell lists its commands.
+address of its HTTP, or https://HOST:PORT, or the address that other nodes use;
+default: the node of ./muster-data, else 127.0.0.1:8420. 'help' within the shell
+lists its commands.
 
   -c COMMAND              runs commands instead of asking for them; several are
                           separated by ';' or have a -c each
@@ -43,6 +45,9 @@ else 127.0.0.1:8420. 'help' within the shell lists its commands.
                           the environment's MUSTER_TOKEN. Looking needs the scope
                           read, changing admin
   --ca-file=FILE          whose certificates are good (PEM), for https
+  --node-ca=FILE          where HOST:PORT is what other nodes use, and they speak
+  --node-certificate=FILE TLS: the files by which this could be one of them
+  --node-key=FILE
 
 Commands are read from standard input where that is no terminal. The exit status
 is 2 if a command was wrong or not allowed, else 1 if one failed, else 0. Of -c
@@ -63,6 +68,8 @@ struct shell_options {
   std::string data_dir = "muster-data";
   std::string timeout = "8s";
   node_access_options node;
+  /// For the address that other nodes use, where they speak TLS.
+  tls_files node_tls;
   /// Those of `-c`.
   std::vector<std::string> commands;
   bool has_commands = false;
@@ -74,7 +81,10 @@ caf::config_option_set option_set(shell_options& to) {
     .add(to.write, "write", "allow changes")
     .add(to.stop_on_error, "stop-on-error", "stop after a failure")
     .add(to.data_dir, "data-dir", "the node's data directory")
-    .add(to.timeout, "timeout", "of an answer");
+    .add(to.timeout, "timeout", "of an answer")
+    .add(to.node_tls.ca, "node-ca", "authority of nodes' certificates")
+    .add(to.node_tls.certificate, "node-certificate", "a node's certificate")
+    .add(to.node_tls.key, "node-key", "the certificate's key");
   to.node.add_credentials_to(options);
   return options;
 }
@@ -287,6 +297,9 @@ int run_shell(arguments args) {
   with.access = options->node;
   with.data_dir = options->data_dir;
   with.answer_limit = parse_duration(options->timeout).value();
+  with.locate = [tls = options->node_tls](const endpoint& node) {
+    return http_address_of(node, tls);
+  };
   with.interrupt = signals.ending_fd();
   auto session = shell_session::open(std::move(with));
   if (!session)

@@ -163,7 +163,9 @@ shell_result<http_reply> shell_session::ask(const shell_request& request,
   if (!reply && look_elsewhere(reply.error()))
     reply = once();
   met_ = met_ || reply.has_value();
-  reachable_ = reply.has_value();
+  // A wait that somebody ended says nothing of the node.
+  if (reply || reply.error().code != errc::cancelled)
+    reachable_ = reply.has_value();
   if (!reply)
     return tl::unexpected{
       explain(reply.error(), limit, request.method != "GET")};

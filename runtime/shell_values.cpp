@@ -130,7 +130,12 @@ std::string show_millis(const shell_json& object, std::string_view name) {
   auto& value = member(object, name);
   if (!value.is_number())
     return {};
-  return show_span(millis{static_cast<millis::rep>(value.get<double>())});
+  auto ms = value.get<double>();
+  if (ms <= 0)
+    return "0";
+  if (ms < 1'000)
+    return fmt::format("{:.3g}ms", ms);
+  return show_span(millis{static_cast<millis::rep>(ms)});
 }
 
 std::string show_age(const shell_json& object, std::string_view name,

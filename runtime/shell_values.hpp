@@ -46,7 +46,8 @@ using shell_json = nlohmann::ordered_json;
 [[nodiscard]] std::string show_duration(const shell_json& object,
                                         std::string_view name);
 
-/// A number of milliseconds as `show_span` writes it.
+/// A number of milliseconds: such as `0.25ms` or `12ms`, longer ones as
+/// `show_span` writes them.
 [[nodiscard]] std::string show_millis(const shell_json& object,
                                       std::string_view name);
 

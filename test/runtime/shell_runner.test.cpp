@@ -9,6 +9,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <sys/eventfd.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace muster;
@@ -248,6 +250,27 @@ TEST_CASE("a node that hangs, or is gone, makes a clear message") {
         != std::string::npos);
   CHECK(failure.error().text.find("whether it was done is not known")
         != std::string::npos);
+}
+
+TEST_CASE("a wait for a node that hangs ends at a signal") {
+  script_server silent{[](const std::string&) { return scripted_reply{}; }};
+  descriptor signal{::eventfd(0, EFD_CLOEXEC)};
+  shell_session::settings with;
+  with.access.http = "127.0.0.1:" + std::to_string(silent.port());
+  with.answer_limit = millis{60'000};
+  with.interrupt = signal.get();
+  auto session = shell_session::open(with);
+  REQUIRE(session);
+  std::thread sender{[&] {
+    while (silent.connections() == 0)
+      std::this_thread::yield();
+    std::uint64_t one = 1;
+    (void)!::write(signal.get(), &one, sizeof(one));
+  }};
+  auto answer = session->ask({"GET", "/v1/nodes", {}, {}});
+  sender.join();
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == "cancelled");
 }
 
 TEST_CASE("a shell finds the node of a directory at its new port") {

@@ -37,6 +37,12 @@ TEST_CASE("spans are short and rounded to what matters") {
   CHECK(show_span(seconds{185}) == "3m05s");
   CHECK(show_span(seconds{7'800}) == "2h10m");
   CHECK(show_span(hours{102}) == "4d06h");
+  auto figures = read(R"({"a":0,"b":0.25,"c":12.3456,"d":65000,"e":"x"})");
+  CHECK(show_millis(figures, "a") == "0");
+  CHECK(show_millis(figures, "b") == "0.25ms");
+  CHECK(show_millis(figures, "c") == "12.3ms");
+  CHECK(show_millis(figures, "d") == "1m05s");
+  CHECK(show_millis(figures, "e").empty());
 }
 
 TEST_CASE("an answer that is no JSON, or nested like no answer, is refused") {
