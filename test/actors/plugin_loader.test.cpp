@@ -60,7 +60,7 @@ TEST_CASE("a plug-in's handlers run under their names") {
   REQUIRE(names);
   CHECK(*names
         == std::vector<std::string>{"crash", "shout", "throws", "refuse",
-                                    "describe", "wait"});
+                                    "describe", "wait", "hang"});
   loaded plugin;
   CHECK(plugin.run("shout", "hello") == "HELLO");
   CHECK(plugin.run("shout", std::string{"a\0b", 3}) == std::string{"A\0B", 3});

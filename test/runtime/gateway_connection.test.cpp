@@ -134,7 +134,7 @@ TEST_CASE("HEAD is GET without the body") {
       CHECK(without->header("Content-Length")
             == with->header("Content-Length"));
   }
-  REQUIRE(client.send("HEAD " + jobs + " HTTP/1.1\r\nHost: x\r\n\r\n"));
+  REQUIRE(client.send("HEAD /v1/queues/q/leases HTTP/1.1\r\nHost: x\r\n\r\n"));
   CHECK(status_of(client.reply(true)) == 405);
 }
 
@@ -142,7 +142,7 @@ TEST_CASE("a wrong method is told the right ones") {
   gateway_fixture gate;
   for (auto& [method, target, allowed] :
        {std::tuple{"PUT", "/v1/jobs/1", "GET, HEAD, DELETE"},
-        {"GET", "/v1/queues/q/jobs", "POST, DELETE"},
+        {"GET", "/v1/queues/q/leases", "POST"},
         {"OPTIONS", "/healthz", "GET, HEAD"},
         {"get", "/healthz", "GET, HEAD"},
         {"GET", "/enqueue", "PUT, POST"}}) {
