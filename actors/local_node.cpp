@@ -345,7 +345,7 @@ worker_counters local_node::counters() const {
   auto result = impl_->metrics->read();
   if (impl_->keeper) {
     auto kept = impl_->keeper->look();
-    result.outbox_outcomes = kept.outcomes;
+    result.outbox_outcomes = kept.on_disk;
     result.outbox_bytes = kept.bytes;
   }
   return result;

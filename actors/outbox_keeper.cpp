@@ -262,7 +262,11 @@ bool outbox_keeper::is_full() const noexcept {
 
 outbox_keeper::figures outbox_keeper::look() const {
   std::lock_guard guard{impl_->mutex};
-  return {impl_->entries.size(), impl_->bytes, impl_->refused};
+  auto& entries = impl_->entries;
+  auto on_disk = std::count_if(entries.begin(), entries.end(),
+                               [](auto& each) { return each.second.on_disk; });
+  return {entries.size(), impl_->bytes, impl_->refused,
+          static_cast<std::size_t>(on_disk)};
 }
 
 void outbox_keeper::flush() {

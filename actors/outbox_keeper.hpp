@@ -58,6 +58,8 @@ public:
     std::size_t bytes = 0;
     /// Whether the disk refused the last write.
     bool refused = false;
+    /// Of the outcomes, those that a killed process would leave behind.
+    std::size_t on_disk = 0;
   };
   [[nodiscard]] figures look() const;
 
