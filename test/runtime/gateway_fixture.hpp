@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace muster {
 
@@ -23,9 +24,12 @@ public:
   }
 
   void call(inspection_call what) override {
-    calls.push_back(what);
-    if (auto answer = respond(what))
-      what.on_answer(std::move(*answer));
+    auto answer = respond(what);
+    // A kept way to answer would keep the gateway that keeps this.
+    auto on_answer = std::exchange(what.on_answer, {});
+    calls.push_back(std::move(what));
+    if (answer)
+      on_answer(std::move(*answer));
   }
 
   /// None: no answer.
