@@ -9,6 +9,11 @@ function(muster_options target)
             -Wshadow
             -Wno-missing-field-initializers
             $<$<BOOL:${MUSTER_WARNINGS_AS_ERRORS}>:-Werror>)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION
+                                              VERSION_LESS 13)
+    # Sees overlaps in the moves of strings that it has inlined (PR105651).
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Wno-restrict>)
+  endif()
   if(CCACHE_PROGRAM AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Lets ccache see which precompiled header was used.
     target_compile_options(${target} PRIVATE -fpch-preprocess)
