@@ -77,3 +77,11 @@ TEST_CASE("example: an actor with a durable mailbox") {
   CHECK(program.read_line(patience) == "tea: 7");
   CHECK(program.wait(patience) == exit_status{});
 }
+
+TEST_CASE("example: a handler that does no harm when it runs again") {
+  temp_dir dir;
+  auto program = start(dir, {example("receipts"), "data"});
+  CHECK(program.read_line(patience) == "order A-17: 750 cents");
+  CHECK(program.read_line(patience) == "1 receipt");
+  CHECK(program.wait(patience) == exit_status{});
+}
