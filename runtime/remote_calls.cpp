@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace muster {
@@ -16,6 +17,10 @@ constexpr millis answer_time{10'000};
 constexpr millis first_pause{50};
 constexpr millis longest_pause{2'000};
 constexpr std::size_t max_idle = 16;
+/// Between two looks at all of many tasks; for each of them, and altogether.
+constexpr millis each_pause{1};
+constexpr millis shortest_rest{50};
+constexpr millis longest_rest{1'000};
 
 errc code_named(std::string_view name) {
   for (auto i = 1; i <= static_cast<int>(last_errc); ++i)
@@ -137,14 +142,41 @@ bool remote_calls::sleep(millis pause) {
 }
 
 void remote_calls::run(task what) {
+  auto taken = false;
   {
     std::lock_guard guard{mutex_};
-    tasks_.push_back(std::move(what));
-    if (threads_.size() < options_.threads)
-      threads_.emplace_back([this] { work(); });
+    if (threads_.size() < options_.threads) {
+      try {
+        threads_.emplace_back([this] { work(); });
+      } catch (const std::system_error&) {
+        // Those that there are will do.
+      }
+    }
+    taken = !threads_.empty();
+    if (taken) {
+      tasks_.push_back(std::move(what));
+      ++arrivals_;
+      fruitless_ = 0;
+    }
   }
   // Not one: that might be one that sleeps.
-  changed_.notify_all();
+  if (taken)
+    return changed_.notify_all();
+  while (!what(false))
+    ;
+}
+
+millis remote_calls::patience(millis longest) {
+  std::lock_guard guard{mutex_};
+  return tasks_.empty() ? longest : millis{0};
+}
+
+void remote_calls::rest(std::unique_lock<std::mutex>& guard) {
+  auto pause = std::clamp(each_pause * static_cast<std::int64_t>(tasks_.size()),
+                          shortest_rest, longest_rest);
+  auto known = arrivals_;
+  changed_.wait_for(guard, pause,
+                    [&] { return ending_ || arrivals_ != known; });
 }
 
 void remote_calls::work() {
@@ -158,14 +190,21 @@ void remote_calls::work() {
     guard.unlock();
     auto done = current(false);
     guard.lock();
-    if (done)
+    if (done) {
+      fruitless_ = 0;
       continue;
+    }
     if (ending_) {
       guard.unlock();
       current(true);
       return;
     }
     tasks_.push_back(std::move(current));
+    // Alone it has had the node wait.
+    if (++fruitless_ > tasks_.size() && tasks_.size() > 1) {
+      fruitless_ = 0;
+      rest(guard);
+    }
   }
 }
 

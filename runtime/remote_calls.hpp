@@ -7,6 +7,8 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -52,8 +54,12 @@ public:
   [[nodiscard]] expected<http_reply> send(const remote_request& request,
                                           clock::time_point until);
 
-  /// Has a task done by one of the threads.
+  /// Has a task done by one of the threads; by this one if there can be none.
   void run(task what);
+
+  /// How long a task may have the node wait: at most `longest`, and not at all
+  /// while there are more tasks than threads.
+  [[nodiscard]] millis patience(millis longest);
 
 private:
   [[nodiscard]] expected<http_reply> try_once(const remote_request& request,
@@ -61,6 +67,8 @@ private:
   /// False at the end.
   [[nodiscard]] bool sleep(millis pause);
   void work();
+  /// After a round in which no task was done.
+  void rest(std::unique_lock<std::mutex>& guard);
 
   const remote_client_options& options_;
   tls_context tls_;
@@ -70,6 +78,10 @@ private:
   /// Connections with the usual limits.
   std::vector<std::unique_ptr<http_client>> idle_;
   std::deque<task> tasks_;
+  /// Tasks that have come so far.
+  std::uint64_t arrivals_ = 0;
+  /// Since one was done or came.
+  std::size_t fruitless_ = 0;
   std::vector<std::thread> threads_;
 };
 

@@ -319,7 +319,7 @@ remote_client::wait_bytes_async(std::string id, millis limit) {
   return impl_->later<expected<std::string>>(
     [own = impl_.get(), id = std::move(id),
      until = impl_->end_of(limit)]() -> answer {
-      auto found = own->look(id, until, async_slice);
+      auto found = own->look(id, until, own->calls.patience(async_slice));
       if (!found)
         return expected<std::string>{forward(found)};
       if (*found)
@@ -352,8 +352,8 @@ remote_client::lease_async(std::string queue, remote_lease_wish wish) {
                                wish = std::move(wish),
                                until]() -> std::optional<result> {
     auto left = std::chrono::duration_cast<millis>(until - clock_type::now());
-    auto got
-      = own->lease(queue, wish, std::clamp(left, millis{0}, async_slice));
+    auto slice = own->calls.patience(async_slice);
+    auto got = own->lease(queue, wish, std::clamp(left, millis{0}, slice));
     if (!got || !got->empty() || clock_type::now() >= until)
       return got;
     return std::nullopt;

@@ -165,6 +165,26 @@ TEST_CASE("calls that nobody waits for share a few threads") {
   CHECK(get(std::move(waits.front())).error().code == errc::shutting_down);
 }
 
+TEST_CASE("a result is not held up by many that are waited for as well") {
+  temp_dir dir;
+  auto node = serve(dir);
+  auto client = client_of(node.http_port());
+  auto never = client.enqueue_bytes("double", "", {.delay = 1h});
+  REQUIRE(never);
+  std::vector<std::future<expected<std::string>>> waits;
+  // Half a second for each of them would be more than is waited for below.
+  for (int i = 0; i < 300; ++i)
+    waits.push_back(client.wait_bytes_async(*never, 10min));
+  auto id = client.enqueue("double", text{"ab"});
+  REQUIRE(id);
+  auto bytes = get(client.wait_bytes_async(*id, 10min));
+  REQUIRE(bytes);
+  CHECK(from_payload<text>(*bytes)->value == "abab");
+  auto lease = client.lease_async("mail", {.wait = 10min});
+  REQUIRE(get(client.enqueue_bytes_async("mail", "x")));
+  CHECK(get(std::move(lease))->size() == 1);
+}
+
 TEST_CASE("a remote client outlasts its node's restart") {
   temp_dir dir;
   std::optional<runtime> node = serve(dir);
