@@ -48,6 +48,7 @@ public:
     return result;
   }
 
+  /// Whether the child is asked to end before it is killed.
   [[nodiscard]] bool asks() const noexcept {
     return asks_;
   }
@@ -66,10 +67,12 @@ private:
 struct child_rules {
   /// Distinct among the children of a supervisor: 1 to 128 bytes without `/`.
   std::string id;
+  /// Whether it is started again when it ends.
   restart_kind restart = restart_kind::permanent;
   /// None: five seconds for a worker, infinite for a supervisor, so that it can
   /// stop its own children.
   std::optional<shutdown_rule> shutdown;
+  /// Whether it has children of its own.
   child_type type = child_type::worker;
   /// Its end by itself may end the supervisor: see `auto_shutdown`.
   bool significant = false;

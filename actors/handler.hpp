@@ -19,6 +19,7 @@ namespace muster {
 /// thread-safe, should a handler use threads of its own.
 class job_context {
 public:
+  /// Steady: it does not leap when the time of day is set.
   using clock = attempt_control::clock;
 
   /// Both must outlive the context.
@@ -27,10 +28,12 @@ public:
     // nop
   }
 
+  /// What was leased.
   [[nodiscard]] const leased_job& job() const noexcept {
     return *job_;
   }
 
+  /// The job's payload; valid during the call.
   [[nodiscard]] std::string_view payload() const noexcept {
     return job_->payload;
   }
@@ -56,6 +59,7 @@ public:
     return control_->reason() != stop_reason::none;
   }
 
+  /// Why the handler should return; `none` while it should not.
   [[nodiscard]] stop_reason reason() const noexcept {
     return control_->reason();
   }

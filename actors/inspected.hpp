@@ -65,23 +65,27 @@ class inspected : public Base {
 public:
   using Base::enqueue;
 
+  /// For CAF's `spawn`, which hands over the rest to `Base`.
   template <class... Args>
   explicit inspected(caf::actor_config& config, Args&&... args)
     : Base(config, std::forward<Args>(args)...) {
     // nop
   }
 
+  /// CAF's; lists the actor.
   void launch(caf::execution_unit* context, bool lazy, bool hide) override {
     probe_.attach(*this);
     Base::launch(context, lazy, hide);
   }
 
+  /// CAF's; counts what waits.
   bool enqueue(caf::mailbox_element_ptr what,
                caf::execution_unit* context) override {
     probe_.on_enqueue();
     return Base::enqueue(std::move(what), context);
   }
 
+  /// CAF's; counts what is handled.
   caf::resumable::resume_result resume(caf::execution_unit* context,
                                        std::size_t max) override {
     return probe_.run(*this, context, max,

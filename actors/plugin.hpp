@@ -110,14 +110,17 @@ enum class stop_reason : std::uint32_t {
 /// thread-safe, should a handler use threads of its own. Nothing here throws.
 class job {
 public:
+  /// For `handler_table`.
   explicit job(const wire::attempt& data) noexcept : data_(&data) {
     // nop
   }
 
+  /// The job's payload, any bytes; valid during the call.
   [[nodiscard]] std::string_view payload() const noexcept {
     return {data_->payload, data_->payload_size};
   }
 
+  /// The queue that the job was put into.
   [[nodiscard]] std::string_view queue() const noexcept {
     return {data_->queue, data_->queue_size};
   }
@@ -127,6 +130,7 @@ public:
     return {data_->handler, data_->handler_size};
   }
 
+  /// The job's id as a number; the same for each of its attempts.
   [[nodiscard]] std::uint64_t id() const noexcept {
     return data_->id;
   }
@@ -152,6 +156,7 @@ public:
     return reason() != stop_reason::none;
   }
 
+  /// Why the handler should return; `none` while it should not.
   [[nodiscard]] stop_reason reason() const noexcept {
     return static_cast<stop_reason>(data_->reason(data_->node));
   }
@@ -181,7 +186,9 @@ private:
 /// Why an attempt failed. With `retry` the job is tried again after a back-off,
 /// up to its `max_attempts`; without, it is dead at once.
 struct failure {
+  /// Recorded as the job's error; one sentence.
   std::string message;
+  /// Whether another attempt may help.
   bool retry = true;
 };
 
@@ -189,18 +196,22 @@ struct failure {
 /// that a handler throws is a failure with its `what()`, to be tried again.
 class result {
 public:
+  /// Success, with these bytes.
   result(std::string bytes) : value_(std::move(bytes)) {
     // nop
   }
 
+  /// Success, with a copy of these bytes.
   result(std::string_view bytes) : value_(std::string{bytes}) {
     // nop
   }
 
+  /// Success, with a copy of this text.
   result(const char* text) : value_(std::string{text}) {
     // nop
   }
 
+  /// No success.
   result(failure why) : value_(std::move(why)) {
     // nop
   }
@@ -225,7 +236,9 @@ using handler_function = std::function<result(job&)>;
 
 /// A handler by the name that jobs ask for: 1 to 128 of `A-Z a-z 0-9 . _ -`.
 struct handler {
+  /// What jobs ask for.
   std::string name;
+  /// What runs them.
   handler_function run;
 };
 
@@ -235,6 +248,7 @@ struct handler {
 /// `MUSTER_PLUGIN`, and never destroyed while the node runs.
 class handler_table {
 public:
+  /// Keeps the handlers.
   handler_table(std::initializer_list<handler> handlers) : handlers_(handlers) {
     for (auto& each : handlers_)
       wired_.push_back({each.name.c_str(), &each, run});
@@ -245,6 +259,7 @@ public:
   handler_table(const handler_table&) = delete;
   handler_table& operator=(const handler_table&) = delete;
 
+  /// For the node.
   [[nodiscard]] const wire::description* describe() const noexcept {
     return &description_;
   }

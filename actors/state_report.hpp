@@ -21,15 +21,20 @@ namespace muster {
 ///     }
 class state_report {
 public:
-  /// Of the whole, and of one text in it.
+  /// In bytes, of the whole.
   static constexpr std::size_t max_bytes = std::size_t{64} << 10;
+  /// In bytes, of one text in it; more is cut off.
   static constexpr std::size_t max_text = 512;
 
+  /// Adds a text by name. What does not fit any more is left out.
   state_report& add(std::string_view name, std::string_view text);
+  /// Adds a text by name.
   state_report& add(std::string_view name, const char* text) {
     return add(name, std::string_view{text});
   }
+  /// Adds a number by name.
   state_report& add(std::string_view name, double value);
+  /// Adds a whole number, or true or false, by name.
   template <std::integral T>
   state_report& add(std::string_view name, T value) {
     if constexpr (std::same_as<T, bool>)
@@ -44,7 +49,9 @@ public:
   /// What follows, up to `end`, is within an object or a list. In a list an
   /// object has no name.
   state_report& begin(std::string_view name = {});
+  /// Begins a list, see `begin`.
   state_report& begin_list(std::string_view name);
+  /// Ends what was begun last.
   state_report& end();
 
   /// The JSON text; ends what was not ended. To be called once.

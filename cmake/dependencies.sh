@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Has everything that Muster is built with on this machine, and prints the
 # prefix where CAF and Catch2 are (an empty line if CMake finds them by itself).
+# Further programs, which have Debian packages of their names, can be named.
 #
 #   1. Debian packages: what is missing is installed (root or sudo). Without apt
 #      or rights, what is missing is named.
@@ -56,6 +57,10 @@ packages=(
   "xz-utils -"
   "bzip2 -"
 )
+
+for program; do
+  packages+=("$program $program")
+done
 
 say() { printf '[%4ds] %s\n' "$SECONDS" "$*" >&2; }
 die() {

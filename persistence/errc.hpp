@@ -93,16 +93,20 @@ inline constexpr errc last_errc = errc::not_found;
 
 /// An error as a value: a code to branch on and a sentence to show.
 struct error {
+  /// To branch on.
   errc code = errc::none;
+  /// For a person; one sentence.
   std::string message;
 
   error() = default;
   /// An error that says what its code says.
   explicit error(errc why);
+  /// An error with a sentence of its own.
   error(errc why, std::string text) : code(why), message(std::move(text)) {
     // nop
   }
 
+  /// Memberwise.
   friend bool operator==(const error&, const error&) = default;
 };
 

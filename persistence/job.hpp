@@ -27,9 +27,12 @@ parse_job_id(std::string_view text) noexcept;
 /// The right to settle one attempt of one job. An attempt's number only grows,
 /// so that the token of an earlier attempt can be told from the current one.
 struct lease_token {
+  /// The job's.
   job_id id = job_id::none;
+  /// From 1.
   std::uint32_t attempt = 0;
 
+  /// By job, then by attempt.
   friend auto operator<=>(const lease_token&, const lease_token&) = default;
 };
 
@@ -141,11 +144,16 @@ inline constexpr millis retention = std::chrono::hours{24};
 /// The pause before a failed job is tried again: `min * factor^(failures-1)`,
 /// at most `max`, then spread by `jitter` (0.2: up to 20 % either way).
 struct backoff_policy {
+  /// After the first failure.
   millis min{1'000};
+  /// However many failures there were.
   millis max{600'000};
+  /// By which each pause is longer than the one before; at least 1.
   double factor = 2.0;
+  /// The part of a pause by which it may be shorter or longer; 0 to 1.
   double jitter = 0.2;
 
+  /// Memberwise.
   friend bool operator==(const backoff_policy&, const backoff_policy&)
     = default;
 };
@@ -163,10 +171,12 @@ struct queue_settings {
   double rate = 0;
   /// How long a final job and its result are kept.
   millis retention = defaults::retention;
+  /// Before a failed job is tried again.
   backoff_policy backoff;
   /// The queue that gets a copy of each job that dies; empty is none.
   std::string dead_letter;
 
+  /// Memberwise.
   friend bool operator==(const queue_settings&, const queue_settings&)
     = default;
 };

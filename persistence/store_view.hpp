@@ -17,17 +17,25 @@ class store;
 
 /// Everything about a job but its payload and result.
 struct job_info {
+  /// As `to_string` and `parse_job_id` write and read it.
   job_id id = job_id::none;
+  /// Where it waits or waited.
   std::string queue;
+  /// Who runs it, by name.
   std::string handler;
+  /// As it is at the moment.
   job_state state = job_state::ready;
   /// The number of the latest attempt; 0 before the first.
   std::uint32_t attempt = 0;
   /// How many attempts failed; the job is dead when they reach `max_attempts`.
   std::uint32_t failures = 0;
+  /// How many failed attempts make it dead.
   std::uint32_t max_attempts = 0;
+  /// 0 to 255; higher ones are leased first.
   std::uint8_t priority = 0;
+  /// How long an attempt may take.
   millis timeout{0};
+  /// When it was accepted.
   timestamp enqueued_at;
   /// When a scheduled job becomes ready.
   std::optional<timestamp> due_at;
@@ -41,6 +49,7 @@ struct job_info {
   std::optional<timestamp> expires_at;
   /// Of the latest attempt.
   std::string worker;
+  /// What the latest attempt last said of its progress.
   std::string progress;
   /// Why the latest failed attempt failed, or why the job was cancelled.
   std::string error;
@@ -52,8 +61,11 @@ struct job_info {
 struct attempt_info {
   /// Its number: the first one is 1.
   std::uint32_t attempt = 0;
+  /// How it ended, if it has.
   attempt_status outcome = attempt_status::running;
+  /// Whose it was.
   std::string worker;
+  /// When it was leased.
   std::optional<timestamp> started_at;
   /// None while it runs, and where a store of an older version did not keep it.
   std::optional<timestamp> ended_at;

@@ -16,6 +16,7 @@
 
 namespace muster {
 
+/// How messages are kept and delivered.
 struct actor_queue_options {
   /// Of each message as a job: `timeout` is how long the actor may take for it,
   /// `max_attempts` how often it is delivered. `handler` is not used.

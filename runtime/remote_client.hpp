@@ -19,9 +19,11 @@
 
 namespace muster {
 
+/// Which node a client talks to, and for how long.
 struct remote_client_options {
   /// A name or an address, without brackets.
   std::string host = "127.0.0.1";
+  /// Of its HTTP.
   std::uint16_t port = 8420;
   /// Which of the node's tokens this program has; empty: none.
   std::string token = {};
@@ -30,6 +32,7 @@ struct remote_client_options {
   /// A file (PEM) with the authorities whose certificates are good; empty:
   /// those that the system trusts.
   std::string ca_file = {};
+  /// How long one try to connect may take.
   millis connect_limit{5'000};
   /// How long a call may take, with all tries to reach the node, unless the
   /// call has a limit of its own.
@@ -46,7 +49,9 @@ struct remote_lease {
   std::string id;
   /// From 1.
   std::uint32_t attempt = 0;
+  /// Who is to run it, by name.
   std::string handler;
+  /// Any bytes.
   std::string payload;
 };
 
@@ -89,7 +94,9 @@ public:
   /// Calls under way end with `shutting_down`; blocks until they have, which
   /// may take as long as a connection's time limits.
   ~remote_client();
+  /// What was moved from can only be assigned to or destroyed.
   remote_client(remote_client&& other) noexcept;
+  /// As if this one were destroyed first.
   remote_client& operator=(remote_client&& other) noexcept;
 
   // -- jobs -------------------------------------------------------------------
@@ -100,10 +107,12 @@ public:
   [[nodiscard]] expected<std::string>
   enqueue_bytes(std::string_view queue, std::string_view payload,
                 const job_settings& settings = {});
+  /// As `enqueue_bytes`, without blocking.
   [[nodiscard]] std::future<expected<std::string>>
   enqueue_bytes_async(std::string queue, std::string payload,
                       job_settings settings = {});
 
+  /// As `enqueue_bytes`, with a payload that is a value.
   template <msgpack_type Payload>
   [[nodiscard]] expected<std::string>
   enqueue(std::string_view queue, const Payload& payload,
@@ -114,13 +123,16 @@ public:
   /// message says why; `job_not_found`.
   [[nodiscard]] expected<std::string> wait_bytes(std::string_view id,
                                                  millis limit);
+  /// As `wait_bytes`, without blocking.
   [[nodiscard]] std::future<expected<std::string>>
   wait_bytes_async(std::string id, millis limit);
 
+  /// As `wait_bytes`, with a result that is a value.
   /// Also `malformed`: the result is no `Result`.
   template <msgpack_type Result>
   [[nodiscard]] expected<Result> wait(std::string_view id, millis limit);
 
+  /// Ends a job that is not final, also while it runs.
   /// Errors: `job_not_found`, `wrong_state`.
   [[nodiscard]] expected<void> cancel(std::string_view id);
 
@@ -130,6 +142,7 @@ public:
   /// lost, its jobs come back to the queue when their leases expire.
   [[nodiscard]] expected<std::vector<remote_lease>>
   lease(std::string_view queue, const remote_lease_wish& wish = {});
+  /// As `lease`, without blocking.
   [[nodiscard]] std::future<expected<std::vector<remote_lease>>>
   lease_async(std::string queue, remote_lease_wish wish = {});
 
@@ -137,6 +150,7 @@ public:
   /// `cancelled`; `result_too_large`.
   [[nodiscard]] expected<void> complete(const remote_lease& lease,
                                         std::string_view result);
+  /// As `complete`, without blocking.
   [[nodiscard]] std::future<expected<void>> complete_async(remote_lease lease,
                                                            std::string result);
 

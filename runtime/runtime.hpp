@@ -44,6 +44,7 @@ struct http_access {
   std::string tokens = {};
 };
 
+/// What a runtime is to do, and where.
 struct runtime_options {
   /// Where jobs are kept. Made if it is not there; used by one process at a
   /// time.
@@ -59,6 +60,7 @@ struct runtime_options {
   bool worker = true;
   /// In bytes, of one job.
   std::size_t max_payload = std::size_t{16} << 20;
+  /// In bytes, of one result; a longer one fails its job.
   std::size_t max_result = std::size_t{16} << 20;
   /// How long running jobs may go on when the runtime is closed; then they are
   /// handed back, and run again when it is opened the next time.
@@ -91,7 +93,9 @@ public:
 
   /// Closes if open.
   ~runtime();
+  /// What was moved from can only be assigned to or destroyed.
   runtime(runtime&& other) noexcept;
+  /// As if this one were destroyed first.
   runtime& operator=(runtime&& other) noexcept;
 
   // -- jobs -------------------------------------------------------------------
@@ -115,10 +119,11 @@ public:
   enqueue_all(std::string_view queue, const std::vector<Payload>& payloads,
               const job_settings& options = {});
 
-  /// As `enqueue` and `enqueue_all`, with payloads as they are.
+  /// As `enqueue`, with a payload as it is.
   [[nodiscard]] expected<job_id>
   enqueue_bytes(std::string_view queue, std::string_view payload,
                 const job_settings& options = {});
+  /// As `enqueue_all`, with payloads as they are.
   [[nodiscard]] expected<std::vector<job_id>>
   enqueue_all_bytes(std::string_view queue,
                     const std::vector<std::string>& payloads,
@@ -158,6 +163,8 @@ public:
 
   // -- for programs with actors of their own ----------------------------------
 
+  /// The actor system in which it lives; lives as long as the runtime, if that
+  /// made it.
   [[nodiscard]] caf::actor_system& system();
 
   /// Puts an actor under the runtime's supervisor, behind all others, and waits
