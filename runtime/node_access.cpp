@@ -41,6 +41,14 @@ tl::unexpected<error> invalid(std::string text) {
 
 } // namespace
 
+endpoint reachable_here(endpoint at) {
+  if (at.host == "0.0.0.0")
+    at.host = "127.0.0.1";
+  else if (at.host == "::")
+    at.host = "::1";
+  return at;
+}
+
 void node_access_options::add_to(caf::config_option_set& options) {
   options.add(http, "http", "the node's address");
   add_credentials_to(options);
@@ -93,7 +101,7 @@ node_access_options::resolve_for(const node_facts& facts) const {
   auto secret = token();
   if (!secret)
     return tl::unexpected{std::move(secret.error())};
-  node_access result{facts.http, {}};
+  node_access result{reachable_here(facts.http), {}};
   result.http.token = std::move(*secret);
   if (!facts.https) {
     if (!ca_file.empty())

@@ -17,6 +17,10 @@ struct node_access {
   http_client_options http;
 };
 
+/// Where processes of this machine reach a node that listens there: loopback in
+/// place of "every address".
+[[nodiscard]] endpoint reachable_here(endpoint at);
+
 /// The options by which commands are told how to reach a node. Must outlive
 /// the option set.
 struct node_access_options {
@@ -40,7 +44,7 @@ struct node_access_options {
   /// which never quotes a token.
   [[nodiscard]] expected<node_access> resolve() const;
 
-  /// How to reach the node that wrote the facts.
+  /// How to reach the node of this machine that wrote the facts.
   [[nodiscard]] expected<node_access>
   resolve_for(const node_facts& facts) const;
 

@@ -1,5 +1,6 @@
 #include "runtime/worker_processes.hpp"
 
+#include "runtime/node_access.hpp"
 #include "runtime/peer_file.hpp"
 
 #include <algorithm>
@@ -28,16 +29,6 @@ bool is_own(std::string_view argument) {
   auto name = argument.substr(2, argument.find('=') - 2);
   return std::find(own_settings.begin(), own_settings.end(), name)
          != own_settings.end();
-}
-
-/// Where processes of this machine reach a node that listens there.
-std::string reachable(const endpoint& at) {
-  auto result = at;
-  if (at.host == "0.0.0.0")
-    result.host = "127.0.0.1";
-  else if (at.host == "::")
-    result.host = "::1";
-  return to_string(result);
 }
 
 } // namespace
@@ -80,7 +71,7 @@ worker_process plan_worker_process(const worker_process_plan& plan,
   if (!settings.advertise.host.empty())
     words.push_back("--node-advertise=" + settings.advertise.host);
   if (!plan.manager.host.empty())
-    words.push_back("--join=" + reachable(plan.manager));
+    words.push_back("--join=" + to_string(reachable_here(plan.manager)));
   result.is_ready
     = [](std::string_view line) { return line.starts_with("muster node "); };
   return result;

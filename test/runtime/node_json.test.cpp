@@ -1,4 +1,5 @@
 #include "runtime/node_json.hpp"
+#include "runtime/node_access.hpp"
 #include "test/support/temp_dir.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -70,4 +71,16 @@ TEST_CASE("a file is replaced whole, and nothing else is left behind") {
   auto refused = replace_file(dir.path() / "no" / "file", "x");
   REQUIRE(!refused);
   CHECK(refused.error().code == errc::io_error);
+}
+
+TEST_CASE("commands reach a node that listens everywhere by loopback") {
+  node_facts facts;
+  auto reached = [&facts](const std::string& host) {
+    facts.http = {host, 8420};
+    auto access = node_access_options{}.resolve_for(facts);
+    return access ? to_string(access->at) : access.error().message;
+  };
+  CHECK(reached("0.0.0.0") == "127.0.0.1:8420");
+  CHECK(reached("::") == "[::1]:8420");
+  CHECK(reached("10.0.0.1") == "10.0.0.1:8420");
 }
