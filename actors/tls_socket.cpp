@@ -27,36 +27,49 @@ tl::unexpected<error> failed(const std::string& why) {
 tl::unexpected<error> failed_with(int number) {
   if (number == ETIMEDOUT)
     return fail_with(errc::timed_out, "TLS: no handshake in time");
+  if (number == ECANCELED)
+    return fail_with(errc::cancelled, "interrupted");
   return failed(std::system_category().message(number));
 }
 
-/// False at the end of the time.
-bool wait_for(int fd, short events, clock::time_point until) {
+/// What is waited for, and how long.
+struct waiting {
+  int fd;
+  clock::time_point until;
+  int interrupt;
+};
+
+/// Returns 0, `ETIMEDOUT` or `ECANCELED`.
+int wait_for(short events, const waiting& with) {
   while (true) {
-    auto left = std::chrono::ceil<millis>(until - clock::now()).count();
-    pollfd item{fd, events, 0};
-    auto ready
-      = ::poll(&item, 1, static_cast<int>(std::clamp(left, 0L, 60'000L)));
+    auto left = std::chrono::ceil<millis>(with.until - clock::now()).count();
+    // A negative descriptor is left out.
+    std::array<pollfd, 2> items{
+      {{with.fd, events, 0}, {with.interrupt, POLLIN, 0}}};
+    auto ready = ::poll(items.data(), items.size(),
+                        static_cast<int>(std::clamp(left, 0L, 60'000L)));
     if (ready > 0)
-      return true;
+      return items[1].revents != 0 ? ECANCELED : 0;
     if (ready == 0 && left <= 0)
-      return false;
+      return ETIMEDOUT;
     if (ready < 0 && errno != EINTR)
-      return true;
+      return 0;
   }
 }
 
-/// Returns 0, an error number, or `ETIMEDOUT`.
-int send_output(int fd, tls_engine& engine, clock::time_point until) {
+/// Returns 0, an error number, or as `wait_for`.
+int send_output(tls_engine& engine, const waiting& with) {
   auto& output = engine.output();
   while (!output.empty()) {
-    auto sent = ::send(fd, output.data(), output.size(), MSG_NOSIGNAL);
-    if (sent >= 0)
+    auto sent = ::send(with.fd, output.data(), output.size(), MSG_NOSIGNAL);
+    if (sent >= 0) {
       output.erase(0, static_cast<std::size_t>(sent));
-    else if (errno == EAGAIN && !wait_for(fd, POLLOUT, until))
-      return ETIMEDOUT;
-    else if (errno != EAGAIN && errno != EINTR)
+    } else if (errno == EAGAIN) {
+      if (auto code = wait_for(POLLOUT, with); code != 0)
+        return code;
+    } else if (errno != EINTR) {
       return errno;
+    }
   }
   return 0;
 }
@@ -74,11 +87,12 @@ std::ptrdiff_t feed_from(int fd, tls_engine& engine) {
 
 } // namespace
 
-expected<void> shake_hands(int fd, tls_engine& engine,
-                           clock::time_point until) {
+expected<void> shake_hands(int fd, tls_engine& engine, clock::time_point until,
+                           int interrupt) {
+  waiting with{fd, until, interrupt};
   while (true) {
     auto step = engine.handshake();
-    auto code = send_output(fd, engine, until);
+    auto code = send_output(engine, with);
     if (step == status::failed)
       return failed(engine.failure());
     if (step == status::closed)
@@ -90,8 +104,10 @@ expected<void> shake_hands(int fd, tls_engine& engine,
     auto got = feed_from(fd, engine);
     if (got < 0 && errno != EAGAIN && errno != EINTR)
       return failed_with(errno);
-    if (got < 0 && !wait_for(fd, POLLIN, until))
-      return failed_with(ETIMEDOUT);
+    if (got >= 0)
+      continue;
+    if (auto waited = wait_for(POLLIN, with); waited != 0)
+      return failed_with(waited);
   }
 }
 

@@ -11,10 +11,11 @@ namespace muster {
 // How blocking clients move a TLS connection's bytes over a socket that does
 // not block.
 
-/// Shakes hands. Errors: `timed_out`; `unavailable` with what is wrong.
+/// Shakes hands. Ends early once `interrupt` can be read from; -1 is nothing.
+/// Errors: `timed_out`; `cancelled`; `unavailable` with what is wrong.
 [[nodiscard]] expected<void>
 shake_hands(int fd, tls_engine& engine,
-            std::chrono::steady_clock::time_point until);
+            std::chrono::steady_clock::time_point until, int interrupt = -1);
 
 /// As `recv`, of what was encrypted: -1 with `errno` (`EAGAIN`: nothing is
 /// there yet; `EPROTO`: TLS is broken), 0 at the end.

@@ -192,9 +192,11 @@ expected<void> http_client::connect() {
   if (!tls_)
     return fail_with(errc::unavailable,
                      "no certificate can be for the host '" + host_ + "'");
-  auto met = shake_hands(socket_.get(), *tls_, until);
+  auto met = shake_hands(socket_.get(), *tls_, until, options_.interrupt);
   if (!met) {
     close();
+    if (met.error().code == errc::cancelled)
+      return stopped();
     return fail_with(errc::unavailable, met.error().message);
   }
   return {};

@@ -88,6 +88,11 @@ public:
     options_.read_limit = limit;
   }
 
+  /// Changes `http_client_options::interrupt` for the requests that follow.
+  void set_interrupt(int fd) noexcept {
+    options_.interrupt = fd;
+  }
+
   /// Closes the connection; the next request opens one.
   void close() noexcept;
 

@@ -140,6 +140,16 @@ std::string shell_call::option_or(std::string_view name,
   return value != nullptr ? *value : std::string{fallback};
 }
 
+std::string shell_call::change() const {
+  std::string name{command->name};
+  if (command->effect == command_effect::changes)
+    return name;
+  for (auto& each : command->options)
+    if (each.effect == command_effect::changes && option(each.name) != nullptr)
+      return name.append(" --").append(each.name);
+  return {};
+}
+
 expected<shell_call> parse_call(const shell_words& words) {
   if (words.empty())
     return invalid("which command?");

@@ -25,6 +25,10 @@ struct shell_call {
 
   [[nodiscard]] std::string option_or(std::string_view name,
                                       std::string_view fallback) const;
+
+  /// What of it changes something, such as `pause` or `log --set`; empty if
+  /// nothing does.
+  [[nodiscard]] std::string change() const;
 };
 
 /// Reads a command. Options are written `--name=value` or `--name value` and

@@ -101,9 +101,16 @@ std::vector<command_spec> cluster_commands() {
      {{"LEVEL", log_level, true}},
      {node_option,
       {"limit", count, "earlier lines to begin with (20)"},
-      {"once", flag, "only those that are there, then end"}},
-     "Ctrl-C ends it. Without a terminal it shows what there is and ends.",
-     {"log", "log warning", "log debug --node=worker-1"}},
+      {"once", flag, "only those that are there, then end"},
+      {"set", log_level, "has the node log this and above", changes}},
+     "Ctrl-C ends it. Without a terminal it shows what there is and ends. "
+     "LEVEL "
+     "is\n"
+     "what is shown of what the node logs; --set changes what it logs, until "
+     "it\n"
+     "ends, and shows nothing.",
+     {"log", "log warning --once", "log debug --node=worker-1",
+      "log --set=debug --node=worker-1"}},
   };
 }
 

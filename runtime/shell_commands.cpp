@@ -116,6 +116,9 @@ std::string usage_of(const command_spec& command) {
       case job_state:
         result += "=STATE";
         break;
+      case log_level:
+        result += "=LEVEL";
+        break;
       default:
         result += "=NAME";
         break;

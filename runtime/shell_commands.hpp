@@ -47,15 +47,17 @@ struct argument_spec {
   bool optional = false;
 };
 
+/// Whether a command, or one of its options, may change something.
+enum class command_effect : std::uint8_t { local, reads, changes };
+
 struct option_spec {
   /// Without dashes.
   std::string_view name;
   word_kind kind = word_kind::text;
   std::string_view meaning;
+  /// `changes`: the command changes something if it is given.
+  command_effect effect = command_effect::reads;
 };
-
-/// Whether a command may change something.
-enum class command_effect : std::uint8_t { local, reads, changes };
 
 struct command_spec {
   std::string_view name;

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <system_error>
 #include <termios.h>
@@ -99,6 +100,28 @@ shell_console::event shell_console::wait(millis limit) {
   return result;
 }
 
+bool shell_console::pause(millis limit) {
+  auto* signals = settings_.signals;
+  pollfd item{signals != nullptr ? signals->ending_fd() : -1, POLLIN, 0};
+  return ::poll(&item, 1, static_cast<int>(limit.count())) <= 0;
+}
+
+descriptor shell_console::watch() const {
+  descriptor result{::epoll_create1(EPOLL_CLOEXEC)};
+  auto add = [&result](int fd) {
+    epoll_event wanted{};
+    wanted.events = EPOLLIN;
+    if (fd >= 0)
+      ::epoll_ctl(result.get(), EPOLL_CTL_ADD, fd, &wanted);
+  };
+  add(settings_.keys);
+  if (auto* signals = settings_.signals) {
+    add(signals->ending_fd());
+    add(signals->resize_fd());
+  }
+  return result;
+}
+
 int shell_console::take_signal() noexcept {
   return settings_.signals != nullptr ? settings_.signals->take_ending() : 0;
 }
@@ -120,12 +143,12 @@ full_screen::full_screen(shell_console& console, int keys)
     mode.c_cc[VSUSP] = _POSIX_VDISABLE;
     ::tcsetattr(keys_, TCSADRAIN, &mode);
   }
-  // The other screen, without a cursor.
-  console_.print("\x1b[?1049h\x1b[?25l");
+  // The other screen, without a cursor, and lines that end at its edge.
+  console_.print("\x1b[?1049h\x1b[?25l\x1b[?7l");
 }
 
 full_screen::~full_screen() {
-  console_.print("\x1b[?25h\x1b[?1049l");
+  console_.print("\x1b[?7h\x1b[?25h\x1b[?1049l");
   if (before_)
     ::tcsetattr(keys_, TCSADRAIN, &before_->value);
 }

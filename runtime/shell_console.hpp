@@ -87,6 +87,12 @@ public:
   /// Waits for a key, a signal, or the time. A signal stays to be taken.
   [[nodiscard]] event wait(millis limit);
 
+  /// Waits, keys being left alone. False if a signal came, which stays.
+  [[nodiscard]] bool pause(millis limit);
+
+  /// Can be read from while there is something for `wait` to take.
+  [[nodiscard]] descriptor watch() const;
+
   /// As `shell_signals::take_ending`; 0 without any.
   [[nodiscard]] int take_signal() noexcept;
 

@@ -51,7 +51,9 @@ std::string help_on(const command_spec& command, const screen& on) {
   if (!command.options.empty())
     out += "\n";
   for (auto& each : command.options)
-    out += fmt::format("  --{:<14}{}\n", each.name, each.meaning);
+    out += fmt::format(
+      "  --{:<14}{}{}\n", each.name, each.meaning,
+      each.effect == command_effect::changes ? "; only after 'enable'" : "");
   out += "\n";
   for (auto example : command.examples)
     out += "  " + std::string{example} + "\n";

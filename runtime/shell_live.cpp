@@ -24,8 +24,6 @@ constexpr auto most_pause = millis{10'000};
 /// Lines that are no rows: title, blank, heads, and what nodes are silent.
 constexpr std::size_t top_frame = 5;
 constexpr auto poll_wait = std::chrono::seconds{5};
-/// Of one look at a log.
-constexpr int log_rows = 500;
 /// Events of a trace in one JSON value.
 constexpr std::size_t most_events = 1'000;
 
@@ -52,6 +50,13 @@ std::string top_head(std::string_view sorting, millis pause,
   return paint(fit(text, on.width, on.unicode), tone::strong, on) + "\n\n";
 }
 
+std::string in_lines(std::string_view failure, const screen& on) {
+  std::string out;
+  for (auto& line : wrap(failure, on.width))
+    out += paint(line, tone::bad, on) + "\n";
+  return out;
+}
+
 shell_request get_request(std::string target) {
   shell_request result;
   result.target = std::move(target);
@@ -60,49 +65,62 @@ shell_request get_request(std::string target) {
 
 } // namespace
 
-// What it shows is replaced rather than erased and written anew, so that it
-// does not flicker. A node that is gone is looked for until somebody ends it.
 shell_outcome shell_runner::run_top(const shell_call& call) {
   if (!console_.live())
     return run_request(call);
+  // A key ends a wait for a node that hangs as a signal does.
+  auto keys_and_signals = console_.watch();
+  auto before = session_.interrupt_by(keys_and_signals.get());
+  auto outcome = watch_actors(call);
+  session_.interrupt_by(before);
+  return outcome;
+}
+
+// What it shows is replaced rather than erased and written anew, so that it
+// does not flicker. A node that is gone is looked for until somebody ends it.
+shell_outcome shell_runner::watch_actors(const shell_call& call) {
   auto sorting = call.option_or("sort", "busy");
   auto pause = std::clamp(
     parse_duration(call.option_or("every", "1s")).value_or(least_pause),
     least_pause, most_pause);
+  auto most = parse_unsigned(call.option_or("limit", "1000")).value_or(1'000);
   auto request = get_request("/v1/actors?sort=name&limit=1000");
   if (auto* node = call.option("node"))
     request.target += "&node=" + percent_encode(*node);
   actor_window window;
+  std::string failure;
   full_screen view{console_, keys_};
+  auto show_rows = [&] {
+    auto on = console_.look();
+    auto rows = std::min(on.height - std::min(on.height, top_frame),
+                         static_cast<std::size_t>(most));
+    auto text = top_head(sorting, pause, session_, on);
+    text += failure.empty() ? view_top(window.rows(sorting, rows), context())
+                            : in_lines(failure, on);
+    view.show(text);
+  };
+  show_rows();
   while (!console_.gone()) {
     auto answer = ask_json(request);
-    if (!answer && answer.error().code == to_string(errc::cancelled))
-      break;
-    auto on = console_.look();
+    // A key, or another size, ended the wait: it is looked at, and then the
+    // node is asked again.
+    auto cut = !answer && answer.error().code == to_string(errc::cancelled);
     if (answer)
       window.add(make_printable(*answer), context().now);
-    auto show_rows = [&] {
-      auto rows = on.height - std::min(on.height, top_frame);
-      if (auto limit = parse_unsigned(call.option_or("limit", "1000")))
-        rows = std::min(rows, static_cast<std::size_t>(*limit));
-      auto head = top_head(sorting, pause, session_, on);
-      view.show(answer
-                  ? head + view_top(window.rows(sorting, rows), context())
-                  : head + paint(answer.error().text, tone::bad, on) + "\n");
-    };
+    if (!cut)
+      failure = answer ? std::string{} : answer.error().text;
     show_rows();
-    auto until = clock_type::now() + pause;
-    for (auto left = pause; left > millis{0};
-         left = std::chrono::ceil<millis>(until - clock_type::now())) {
-      auto event = console_.wait(left);
+    auto until = clock_type::now() + (cut ? millis{0} : pause);
+    do {
+      auto left = std::chrono::ceil<millis>(until - clock_type::now());
+      auto event = console_.wait(std::max(left, millis{0}));
       if (event.interrupted || event.key == 'q' || event.key == 'Q')
         return after_watching();
       if (auto wanted = sorting_of_key(event.key); !wanted.empty())
         sorting = wanted;
-      on = console_.look();
       if (event.key != 0 || event.resized)
         show_rows();
-    }
+    } while (clock_type::now() < until);
   }
   return after_watching();
 }
@@ -126,8 +144,8 @@ shell_outcome shell_runner::run_trace(const shell_call& call) {
       // It ends by itself where this is not heard.
       auto end = get_request(path);
       end.method = "DELETE";
-      if (outcome == shell_outcome::interrupted)
-        (void)session_.ask(end);
+      if (outcome != shell_outcome::failed)
+        session_.tell(end);
       return outcome;
     }
     for (auto& each : member(*answer, "events")) {
@@ -150,40 +168,6 @@ shell_outcome shell_runner::run_trace(const shell_call& call) {
       return shell_outcome::done;
     }
   }
-}
-
-shell_outcome shell_runner::run_log(const shell_call& call) {
-  auto follow = console_.live() && call.option("once") == nullptr;
-  std::string path = "/v1/log?level=";
-  path += call.arguments.empty() ? "info" : call.argument(0);
-  if (auto* node = call.option("node"))
-    path += "&node=" + percent_encode(*node);
-  auto first = path + "&limit=" + call.option_or("limit", "20");
-  auto answer = ask_json(get_request(first));
-  while (answer) {
-    if (console_.json()) {
-      show("log", *answer);
-      return shell_outcome::done;
-    }
-    print_log(*answer);
-    auto& next = member(*answer, "next");
-    if (!follow || console_.gone() || !next.is_number_unsigned())
-      return shell_outcome::done;
-    answer = ask_json(get_request(fmt::format(
-                        "{}&limit={}&after={}&wait={}", path, log_rows,
-                        next.get<std::uint64_t>(), format_duration(poll_wait))),
-                      poll_wait);
-  }
-  return report(answer.error());
-}
-
-void shell_runner::print_log(const shell_json& answer) {
-  if (auto missed = muster::show(answer, "missed");
-      !missed.empty() && missed != "0")
-    console_.print(
-      fmt::format("({} lines are not kept any more)\n", printable(missed)));
-  for (auto& each : member(answer, "lines"))
-    console_.print(view_log_line(make_printable(each), context()));
 }
 
 } // namespace muster

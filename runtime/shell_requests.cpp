@@ -270,6 +270,20 @@ shell_request trace_request(const shell_call& call) {
   return send_json("POST", target, std::move(body));
 }
 
+shell_request log_request(const shell_call& call) {
+  target_builder target{"/v1/log"};
+  target.query("level", call.arguments.empty() ? "info" : call.argument(0))
+    .option(call, "node");
+  return get(target);
+}
+
+shell_request log_level_request(const shell_call& call) {
+  target_builder target{"/v1/log"};
+  target.option(call, "node");
+  return send_json("PUT", target,
+                   R"({"level":")" + call.option_or("set", "") + "\"}");
+}
+
 std::string percent_encode(std::string_view text) {
   constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                      "abcdefghijklmnopqrstuvwxyz0123456789-._~";

@@ -30,6 +30,12 @@ struct shell_request {
 /// Of `trace`: begins one.
 [[nodiscard]] shell_request trace_request(const shell_call& call);
 
+/// Of `log`: what there is, without how much of it and since when.
+[[nodiscard]] shell_request log_request(const shell_call& call);
+
+/// Of `log --set`.
+[[nodiscard]] shell_request log_level_request(const shell_call& call);
+
 /// Writes a text as one segment of a path or one value of a query.
 [[nodiscard]] std::string percent_encode(std::string_view text);
 

@@ -53,11 +53,11 @@ expected<shell_call> shell_runner::check(const shell_words& words,
   auto call = parse_call(words);
   if (!call)
     return call;
-  if (call->command->effect == command_effect::changes && !write)
+  if (auto change = call->change(); !change.empty() && !write)
     return fail_with(errc::refused,
                      fmt::format("{} changes something: 'enable' first, or "
                                  "start with --write",
-                                 call->command->name));
+                                 change));
   if (call->command->name == "enable")
     write = true;
   else if (call->command->name == "disable")

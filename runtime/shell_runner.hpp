@@ -73,12 +73,17 @@ private:
   shell_outcome run_top(const shell_call& call);
   shell_outcome run_trace(const shell_call& call);
   shell_outcome run_log(const shell_call& call);
+  shell_outcome set_log_level(const shell_call& call);
 
   [[nodiscard]] shell_result<shell_json> ask_json(const shell_request& request,
                                                   millis wait = millis{0});
   /// The beginning of a job's payload; null if the node does not tell.
   [[nodiscard]] shell_result<shell_json> ask_payload(const shell_call& call);
   void show(std::string_view command, const shell_json& answer);
+  shell_outcome follow_log(const std::string& target, const std::string& node,
+                           std::uint64_t after);
+  /// Of a node's process; empty if it does not tell. This one's without a name.
+  [[nodiscard]] std::string incarnation_of(std::string_view node);
   void print_log(const shell_json& answer);
   void say(const shell_json& as_json, std::string_view as_text);
   shell_outcome report(const shell_failure& failure);
@@ -87,6 +92,7 @@ private:
   shell_outcome stopped();
   /// As `stopped`, of what only a key or a signal ends.
   shell_outcome after_watching();
+  shell_outcome watch_actors(const shell_call& call);
   [[nodiscard]] view_context context() const;
 
   shell_session& session_;

@@ -174,6 +174,17 @@ shell_result<http_reply> shell_session::ask(const shell_request& request,
   return std::move(*reply);
 }
 
+void shell_session::tell(const shell_request& request) {
+  (void)make_client(settings_.tell_limit, settings_.tell_limit, usual_reply)
+    .send(request.method, request.target, request.headers, request.body);
+}
+
+int shell_session::interrupt_by(int fd) {
+  if (client_)
+    client_->set_interrupt(fd);
+  return std::exchange(settings_.interrupt, fd);
+}
+
 shell_failure shell_session::explain(const error& why, millis limit,
                                      bool changes) const {
   shell_failure result{std::string{to_string(why.code)}, 0, {}};

@@ -55,6 +55,8 @@ public:
     millis answer_limit{8'000};
     /// Of the names that completion asks for.
     millis names_limit{700};
+    /// Of `tell`.
+    millis tell_limit{200};
   };
 
   /// Reads `node.json`, the token and the authorities. Errors:
@@ -65,6 +67,14 @@ public:
   [[nodiscard]] shell_result<http_reply>
   ask(const shell_request& request, millis wait = millis{0},
       std::size_t max_reply = usual_reply);
+
+  /// Sends something whose answer does not matter, and waits no longer than a
+  /// moment for it.
+  void tell(const shell_request& request);
+
+  /// What ends waits from now on, as `http_client_options::interrupt`. Returns
+  /// what did so far.
+  int interrupt_by(int fd);
 
   /// Asks the node for its name, as a first sign of life.
   [[nodiscard]] shell_result<void> greet();

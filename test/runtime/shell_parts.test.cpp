@@ -380,6 +380,15 @@ TEST_CASE("traces and jobs carry their options") {
   auto job = enqueue_request(
     call_of("enqueue q x --handler=h --priority=7 --max-attempts=2"), "x", "k");
   CHECK(job.target == "/v1/queues/q/jobs?handler=h&priority=7&max_attempts=2");
+  CHECK(log_request(call_of("log")).target == "/v1/log?level=info");
+  CHECK(log_request(call_of("log error --node='x y'")).target
+        == "/v1/log?level=error&node=x%20y");
+  auto level = log_level_request(call_of("log --set=debug --node=n"));
+  CHECK(level.method + level.target == "PUT/v1/log?node=n");
+  CHECK(level.body == R"({"level":"debug"})");
+  CHECK(call_of("log --set=debug").change() == "log --set");
+  CHECK(call_of("log debug").change().empty());
+  CHECK(call_of("pause q").change() == "pause");
   CHECK(job.headers == http_headers{{"Idempotency-Key", "k"}});
 }
 
@@ -404,6 +413,8 @@ TEST_CASE("the tab key completes commands, names, options and their values") {
   CHECK(all("jobs mail --limit=3 --") == list{"--after=", "--state="});
   CHECK(all("jobs mail ") == list{"--after=", "--limit=", "--state="});
   CHECK(becomes("result 7 --al") == "result 7 --all ");
+  CHECK(all("log --set=")
+        == list{"--set=debug", "--set=error", "--set=info", "--set=warning"});
   CHECK(all("xyzzy a").empty());
   CHECK(all("jobs mail dead x").empty());
   // Names with blanks are quoted, and go on within the quote.

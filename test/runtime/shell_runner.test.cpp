@@ -3,6 +3,7 @@
 #include "test/support/temp_dir.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
@@ -132,6 +133,33 @@ TEST_CASE("a command that changes something is refused until it is allowed") {
   CHECK(shell.server().requests().size() == 1);
 }
 
+TEST_CASE("what a node logs is shown, and set once that is allowed") {
+  shell_fixture shell{
+    {{"GET /v1/log?level=debug&limit=20",
+      {200, R"({"lines":[{"level":"error","text":"a\u001b"}],"next":1,)"
+            R"("missed":0,"level":"warning"})"}},
+     {"PUT /v1/log?node=n", {200, R"({"level":"debug"})"}}},
+    false,
+    false};
+  CHECK(shell.run("log debug") == shell_outcome::done);
+  CHECK(shell.out() == "error  a\\x1b\n");
+  CHECK(shell.errors()
+        == "(nothing below warning is logged: 'log --set=debug' changes "
+           "that)\n");
+  CHECK(shell.run("log --set=debug --node=n") == shell_outcome::misused);
+  CHECK(shell.errors().find("log --set changes something: 'enable' first")
+        != std::string::npos);
+  CHECK(shell.run("enable") == shell_outcome::done);
+  (void)shell.out();
+  CHECK(shell.run("log --set=debug --node=n") == shell_outcome::done);
+  CHECK(shell.out() == "n logs debug and above, until it ends\n");
+  CHECK(shell.server().requests().back().ends_with(R"({"level":"debug"})"));
+  for (auto* line : {"log --set=loud", "log debug --set=debug",
+                     "log --set=debug --once", "log --set=debug --limit=3"})
+    CHECK(shell.run(line) == shell_outcome::misused);
+  CHECK(shell.asked().size() == 2);
+}
+
 TEST_CASE("with --json each command writes one value, errors too") {
   shell_fixture shell{
     {{"GET /v1/nodes", {200, "{\"nodes\":\n [] }"}},
@@ -253,10 +281,13 @@ TEST_CASE("a node that hangs, or is gone, makes a clear message") {
 }
 
 TEST_CASE("a wait for a node that hangs ends at a signal") {
+  // Over TLS it hangs before anything is asked.
+  auto scheme = GENERATE("http://", "https://");
   script_server silent{[](const std::string&) { return scripted_reply{}; }};
   descriptor signal{::eventfd(0, EFD_CLOEXEC)};
   shell_session::settings with;
-  with.access.http = "127.0.0.1:" + std::to_string(silent.port());
+  with.access.http = scheme + ("127.0.0.1:" + std::to_string(silent.port()));
+  with.connect_limit = millis{60'000};
   with.answer_limit = millis{60'000};
   with.interrupt = signal.get();
   auto session = shell_session::open(with);
@@ -269,6 +300,14 @@ TEST_CASE("a wait for a node that hangs ends at a signal") {
   }};
   auto answer = session->ask({"GET", "/v1/nodes", {}, {}});
   sender.join();
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().code == "cancelled");
+  // Another may take its place.
+  descriptor other{::eventfd(0, EFD_CLOEXEC)};
+  CHECK(session->interrupt_by(other.get()) == signal.get());
+  std::uint64_t one = 1;
+  REQUIRE(::write(other.get(), &one, sizeof(one)) == sizeof(one));
+  answer = session->ask({"GET", "/v1/nodes", {}, {}});
   REQUIRE_FALSE(answer);
   CHECK(answer.error().code == "cancelled");
 }

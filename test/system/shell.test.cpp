@@ -211,7 +211,8 @@ TEST_CASE("at a terminal the shell edits, completes and remembers") {
     pseudo_terminal term{{dir.path(), {"shell"}}};
     term.expect("'help' lists commands.");
     term.expect(prompt);
-    CHECK_FALSE(term.is_cooked());
+    // The prompt comes just before.
+    CHECK(eventually([&] { return !term.is_cooked(); }));
     // A command's name and that of a live queue.
     term.type("queue lett\t");
     term.expect("ers-of-today");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <csignal>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,18 @@ json answer_of(const temp_dir& dir, std::vector<std::string> words) {
   INFO(result.errors);
   REQUIRE(result.status.ok());
   return json::parse(result.out);
+}
+
+/// Whether nothing was drawn for a while.
+bool is_still(pseudo_terminal& term) {
+  constexpr int looks = 10;
+  for (int i = 0; i < looks; ++i) {
+    auto before = term.rest().size();
+    (void)term.has("\n");
+    if (term.rest().size() != before)
+      return false;
+  }
+  return true;
 }
 
 } // namespace
@@ -56,6 +69,8 @@ TEST_CASE("the shell tells of jobs, attempts, leases and actors of a node") {
   CHECK(answer_of(dir, {"actor node/manager"})["node"] == name);
   CHECK(answer_of(dir, {"state node/manager"})["state"].is_object());
   CHECK(answer_of(dir, {"log --once"})["lines"].size() > 0);
+  CHECK(answer_of(dir, {"log --set=debug --node=" + name})["level"] == "debug");
+  CHECK(answer_of(dir, {"log --once"})["level"] == "debug");
   CHECK(answer_of(dir, {"trace node/manager 1 --for=5s"})["events"].is_array());
   CHECK(answer_of(dir, {"tree " + name})["supervisors"][0]["node"] == name);
   // The address at which other nodes find it does as well.
@@ -144,4 +159,71 @@ TEST_CASE(
   term.type("\x04");
   CHECK(term.wait().ok());
   CHECK(term.is_cooked());
+}
+
+TEST_CASE("q and Ctrl-C end what waits for a node that hangs at once") {
+  temp_dir dir;
+  node_process node{dir.path()};
+  auto prompt = node.facts().name + "> ";
+  // Nobody waits so long.
+  pseudo_terminal term{{dir.path(), {"shell", "--timeout=1h"}}};
+  term.expect(prompt);
+  term.type("top --every=200ms\r");
+  term.expect("node/manager");
+  node.child().kill(SIGSTOP);
+  // What it showed it goes on showing.
+  CHECK(eventually([&] { return is_still(term); }));
+  term.type("m");
+  term.expect("by mailbox");
+  term.expect("node/manager");
+  term.resize(60, 10);
+  term.expect("by mailbox");
+  CHECK(eventually([&] { return is_still(term); }));
+  term.type("q");
+  term.expect("\x1b[?1049l");
+  term.expect(prompt);
+  term.type("top\r");
+  term.expect("by busy");
+  term.type("\x03");
+  term.expect(prompt);
+  node.child().kill(SIGCONT);
+  term.type("trace node/manager 1000 --for=1h\r");
+  CHECK(eventually([&] {
+    node.enqueue("echo", "x");
+    return term.has(" us");
+  }));
+  node.child().kill(SIGSTOP);
+  CHECK(eventually([&] { return is_still(term); }));
+  term.type("\x03");
+  term.expect(prompt);
+  node.child().kill(SIGCONT);
+  term.type("log\r");
+  term.expect("  info  ");
+  node.child().kill(SIGSTOP);
+  CHECK(eventually([&] { return is_still(term); }));
+  term.type("\x03");
+  term.expect(prompt);
+  node.child().kill(SIGCONT);
+}
+
+TEST_CASE("a log is followed over the node's restart") {
+  temp_dir dir;
+  std::optional<node_process> node;
+  node.emplace(dir.path());
+  pseudo_terminal term{{dir.path(), {"shell"}}};
+  term.expect("> ");
+  term.type("log\r");
+  term.expect("  info  ");
+  node->kill();
+  term.expect("asked again until Ctrl-C");
+  node.emplace(dir.path());
+  term.expect("answers again");
+  term.expect("  info  ");
+  term.type("\x03");
+  term.expect("> ");
+  node->kill();
+  term.type("log\r");
+  // Nothing was followed yet.
+  term.expect("cannot reach");
+  term.expect("> ");
 }
