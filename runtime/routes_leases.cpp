@@ -13,6 +13,9 @@ namespace muster::routes {
 namespace {
 
 constexpr std::uint64_t max_leases = 1'000;
+/// Payloads of one answer together, but for the last of them. Who waits gets no
+/// more either: see `journal_options::lease_bytes`.
+constexpr std::uint64_t max_lease_bytes = std::uint64_t{32} << 20;
 
 // -- taking -------------------------------------------------------------------
 
@@ -133,7 +136,8 @@ void take_leases(gateway_state& state, http_call& call) {
   wish.worker = query.find("worker").value_or("http");
   wish.max = static_cast<std::uint32_t>(*max);
   wish.ttl = *ttl;
-  lease_command cmd{wish.queue, wish.worker, wish.max, wish.ttl};
+  lease_command cmd{wish.queue, wish.worker, wish.max, wish.ttl,
+                    max_lease_bytes};
   if (auto valid = validate(cmd); !ok_or_answer(valid, call))
     return;
   auto limited = std::min<millis>(*wait, millis{state.options.max_wait});

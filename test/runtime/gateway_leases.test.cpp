@@ -1,3 +1,4 @@
+#include "runtime/http_client.hpp"
 #include "runtime/http_text.hpp"
 #include "test/runtime/gateway_fixture.hpp"
 #include "test/runtime/raw_connection.hpp"
@@ -51,6 +52,17 @@ TEST_CASE("a lease says all that its worker needs") {
   CHECK(base64_decode(lease.at("payload_base64").get<std::string>())
         == "\x00payload"s);
   CHECK(gate.job(id).at("lease_deadline") == lease.at("deadline"));
+}
+
+TEST_CASE("one answer has some 32 MiB of payloads at most") {
+  gateway_fixture gate;
+  const std::string payload(std::size_t{16} << 20, 'x');
+  for (int i = 0; i < 3; ++i)
+    gate.enqueue("q", payload);
+  http_client client{"127.0.0.1", gate.port()};
+  auto reply = client.post("/v1/queues/q/leases?max=3");
+  REQUIRE(reply);
+  CHECK(nlohmann::json::parse(reply->body).at("leases").size() == 2);
 }
 
 TEST_CASE("leases are at most as many as asked for") {
