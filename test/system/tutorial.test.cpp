@@ -54,6 +54,8 @@ private:
          "exec " MUSTER_PROGRAM + actual(what.command, "").substr(6)
            + " --http-port=0 --node-port=0"};
     options.directory = dir_.path();
+    // What commands of handlers say depends on it.
+    options.environment = {"LC_ALL=C.UTF-8"};
     options.errors = dir_.path() / (what.terminal + ".log");
     auto child = process::start(options);
     REQUIRE(child);
