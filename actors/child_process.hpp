@@ -11,6 +11,7 @@
 
 namespace muster {
 
+/// A process to run.
 struct child_process_options {
   /// Program and arguments; looked up in PATH unless there is a slash.
   std::vector<std::string> command;

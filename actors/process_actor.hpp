@@ -10,7 +10,9 @@
 
 namespace muster {
 
+/// What is run as a supervisor's child, and who hears of it.
 struct process_actor_options {
+  /// Its command, and where and with what that runs.
   child_process_options process;
   /// Whether a line of its standard output says that it serves; it must come
   /// within the child's start limit. Empty: it serves as soon as it runs.
@@ -18,9 +20,10 @@ struct process_actor_options {
   /// Whether SIGTERM goes to the process alone and not to its group, for one
   /// that ends what it has started itself.
   bool asks_leader_only = false;
-  /// Called with its process id once it serves, and with each end of it. May be
-  /// empty.
+  /// Called on the actor's thread with its process id once it serves. May be
+  /// empty; must neither block nor throw.
   std::function<void(pid_t pid)> on_ready;
+  /// Likewise, with each end of it.
   std::function<void(pid_t pid, exit_status status)> on_end;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/exit_status.hpp"
 #include "persistence/expected.hpp"
 
 #include <cstdint>
@@ -89,22 +90,6 @@ struct spawned_process {
 /// with `io_error`.
 [[nodiscard]] expected<spawned_process>
 spawn_process(const spawn_options& options);
-
-/// How a process ended.
-struct exit_status {
-  bool signalled = false;
-  /// The exit status, or the signal's number.
-  int code = 0;
-
-  [[nodiscard]] bool ok() const noexcept {
-    return !signalled && code == 0;
-  }
-
-  friend bool operator==(const exit_status&, const exit_status&) = default;
-};
-
-/// Such as `exit status 1` or `killed by signal 9`.
-[[nodiscard]] std::string to_string(exit_status status);
 
 /// Takes the status of a child process that has ended, once. `wait`: blocks
 /// until it has; else none if it runs.

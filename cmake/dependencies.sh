@@ -50,6 +50,7 @@ packages=(
   "libssl-dev <openssl/ssl.h>"
   "libexpected-dev <tl/expected.hpp>"
   "libedit-dev <histedit.h>"
+  "python3 python3"
   "clang-format -"
   "dpkg-dev -"
   "curl -"
