@@ -12,9 +12,9 @@ namespace {
 /// Those of all actor systems of the process.
 class census_table {
 public:
-  std::shared_ptr<actor_census> get(const caf::node_id& system) {
+  std::shared_ptr<actor_census> get(const caf::actor_system& system) {
     std::lock_guard guard{mutex_};
-    auto& place = all_[system];
+    auto& place = all_[{&system, system.node()}];
     auto found = place.lock();
     if (found)
       return found;
@@ -25,8 +25,11 @@ public:
   }
 
 private:
+  /// Systems without a network have no id, and an address may be used again.
+  using key = std::pair<const caf::actor_system*, caf::node_id>;
+
   std::mutex mutex_;
-  std::map<caf::node_id, std::weak_ptr<actor_census>> all_;
+  std::map<key, std::weak_ptr<actor_census>> all_;
 };
 
 } // namespace
@@ -34,7 +37,7 @@ private:
 std::shared_ptr<actor_census>
 actor_census::of(const caf::actor_system& system) {
   static census_table table;
-  return table.get(system.node());
+  return table.get(system);
 }
 
 std::shared_ptr<actor_record> actor_census::add(caf::local_actor& who) {
@@ -98,7 +101,17 @@ std::string actor_census::name_of(const caf::strong_actor_ptr& who) const {
   auto pos = records_.find(who->id());
   if (pos != records_.end() && pos->second->is(who))
     return pos->second->name;
+  if (auto node = nodes_.find(who->node()); node != nodes_.end())
+    return "actor " + std::to_string(who->id()) + " of " + node->second;
   return to_string(who);
+}
+
+void actor_census::name_node(const caf::node_id& id, std::string name) {
+  std::lock_guard guard{mutex_};
+  if (name.empty())
+    nodes_.erase(id);
+  else
+    nodes_.insert_or_assign(id, std::move(name));
 }
 
 expected<void> actor_census::start_trace(std::string id,

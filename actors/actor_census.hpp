@@ -4,6 +4,7 @@
 #include "persistence/expected.hpp"
 
 #include <caf/fwd.hpp>
+#include <caf/node_id.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -44,7 +45,11 @@ public:
   /// Null if there is no such actor.
   [[nodiscard]] std::shared_ptr<actor_record> find(std::string_view name) const;
 
-  /// The name of an actor, or a text with its number.
+  /// Says whose a node id is, so that actors of other nodes get names; an empty
+  /// name forgets it.
+  void name_node(const caf::node_id& id, std::string name);
+
+  /// The name of an actor, or a text with its number and its node.
   [[nodiscard]] std::string name_of(const caf::strong_actor_ptr& who) const;
 
   // -- traces -----------------------------------------------------------------
@@ -64,6 +69,8 @@ private:
   mutable std::mutex mutex_;
   std::map<std::uint64_t, std::shared_ptr<actor_record>> records_;
   std::map<std::string, std::shared_ptr<message_trace>, std::less<>> traces_;
+  /// Of nodes that are connected.
+  std::map<caf::node_id, std::string> nodes_;
 };
 
 } // namespace muster

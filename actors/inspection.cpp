@@ -37,6 +37,11 @@ void node_inspection::call(inspection_call what) {
     inspect_call{std::make_shared<const inspection_call>(std::move(what))});
 }
 
+inspection_answer node_inspection::no_actor(const std::string& name) const {
+  return refuse(errc::not_found,
+                "node " + options_.node + " has no actor " + name);
+}
+
 std::vector<actor_row> node_inspection::rows() const {
   auto result = census_->rows();
   add_supervision(result, options_.supervisors());
@@ -83,8 +88,11 @@ inspection_answer
 node_inspection::begin_trace(const inspection_request& request) const {
   auto begun = census_->start_trace(
     request.text, request.name, {request.limit, request.per, request.duration});
-  return begun ? inspection_answer{}
-               : refuse(begun.error().code, begun.error().message);
+  if (begun)
+    return {};
+  if (begun.error().code == errc::not_found)
+    return no_actor(request.name);
+  return refuse(begun.error().code, begun.error().message);
 }
 
 std::optional<inspection_answer>

@@ -51,6 +51,9 @@ public:
     return *options_.board;
   }
 
+  /// Refuses a request about an actor that this node does not have.
+  [[nodiscard]] inspection_answer no_actor(const std::string& name) const;
+
 private:
   [[nodiscard]] inspection_answer
   begin_trace(const inspection_request& request) const;

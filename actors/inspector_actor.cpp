@@ -96,7 +96,7 @@ void inspector_state::forward(const inspection_call& call) {
   }
   if (!gate)
     return call.on_answer(
-      known ? refuse(errc::unavailable, "node " + call.node + " is lost")
+      known ? refuse(errc::unavailable, "no connection to node " + call.node)
             : refuse(errc::not_found, "no node has the name " + call.node));
   auto limit = std::clamp(call.limit, min_limit, max_limit);
   ask(
@@ -187,7 +187,7 @@ void inspector_state::tell_state_of(const std::string& who, millis limit,
                                     callback done) {
   auto target = find(who);
   if (!target)
-    return done(refuse(errc::not_found, "no actor has the name " + who));
+    return done(inspection_->no_actor(who));
   ask(
     self_, target, limit, tell_state{},
     [done](std::string& json) {
@@ -204,14 +204,14 @@ void inspector_state::control(const inspection_request& request, millis limit,
   auto target = find(who);
   if (request.kind == inspection_kind::kill_actor) {
     if (!target)
-      return done(refuse(errc::not_found, "no actor has the name " + who));
+      return done(inspection_->no_actor(who));
     ask_to_end(target, caf::exit_reason::kill);
     return done({});
   }
   auto rows = inspection_->rows();
   if (std::none_of(rows.begin(), rows.end(),
                    [&who](auto& row) { return row.name == who; }))
-    return done(refuse(errc::not_found, "no actor has the name " + who));
+    return done(inspection_->no_actor(who));
   auto where = place_of(who);
   auto supervisor = find(where.supervisor);
   if (!supervisor)

@@ -136,10 +136,12 @@ void get_actor(gateway_state& state, http_call& call) {
   request.kind = inspection_kind::list_actors;
   request.name = call.arguments.front();
   request.limit = 1;
-  ask_node(state, call, std::move(request), node_limit,
-           [node = node_of(state, call)](inspection_answer& answer) {
+  ask_node(state, call, request, node_limit,
+           [name = request.name,
+            node = node_of(state, call)](inspection_answer& answer) {
              if (answer.actors.empty())
-               return problem(error{errc::not_found, "no actor has this name"});
+               return problem(error{errc::not_found,
+                                    "node " + node + " has no actor " + name});
              std::string json;
              render(json, answer.actors.front(), node, true);
              return json_response(std::move(json));

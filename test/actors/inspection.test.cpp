@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
 
 #include <future>
@@ -62,6 +63,13 @@ public:
 
   caf::behavior make_behavior() override {
     return {[](int) {}};
+  }
+};
+
+/// Of a system that has an id.
+struct networked_config : caf::actor_system_config {
+  networked_config() {
+    load<caf::io::middleman>();
   }
 };
 
@@ -399,6 +407,37 @@ TEST_CASE("a window shows what actors do within it") {
   REQUIRE(*answer);
   REQUIRE((*answer)->actors.size() == 1);
   CHECK((*answer)->actors.front().messages_in == 2);
+}
+
+TEST_CASE("actors of two systems in one process are told apart") {
+  // Neither has a network, and so neither has an id.
+  census_fixture one;
+  census_fixture other;
+  REQUIRE(one.counter.id() == other.counter.id());
+  tell_anonymously(one.counter, clock_tick{1});
+  one.scheduler.run();
+  CHECK(one.row().messages_in == 1);
+  CHECK(other.row().messages_in == 0);
+}
+
+TEST_CASE("who sent a message is named, by its node if it is of another one") {
+  census_fixture here;
+  networked_config config;
+  caf::actor_system far{config};
+  auto sender = spawn_actor<counting_state>(far, std::shared_future<void>{});
+  auto name = [&here](const caf::actor& who) {
+    return here.census->name_of(caf::actor_cast<caf::strong_actor_ptr>(who));
+  };
+  CHECK(here.census->name_of(nullptr).empty());
+  auto id = std::to_string(sender.id());
+  auto unknown = name(sender);
+  CHECK(unknown.starts_with(id + "@"));
+  here.census->name_node(sender.node(), "w1");
+  CHECK(name(sender) == "actor " + id + " of w1");
+  CHECK(name(here.counter) == here.name);
+  here.census->name_node(sender.node(), {});
+  CHECK(name(sender) == unknown);
+  caf::anon_send_exit(sender, caf::exit_reason::kill);
 }
 
 TEST_CASE("messages are traced, and those of a successor, too") {

@@ -95,7 +95,8 @@ TEST_CASE("one actor is shown with what its supervisor knows") {
   CHECK(gate.inspected->calls.back().request.name == "node/worker");
   gate.inspected->respond
     = [](const inspection_call&) { return inspection_answer{}; };
-  gate.problem(404, "not_found", "GET", "/v1/actors/x");
+  CHECK(gate.problem(404, "not_found", "GET", "/v1/actors/x")
+        == "node press has no actor x");
 }
 
 TEST_CASE("an actor's state is what it says") {
