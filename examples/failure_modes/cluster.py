@@ -127,12 +127,16 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
+        # All of them end with their standard input, and the watchdog ends what
+        # it runs.
         for process in self.processes:
-            if process.poll() is None:
-                # A stopped one would not end by SIGTERM.
-                process.kill()
-            process.wait()
             process.stdin.close()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def spawn(self, command, name):
         with open(os.path.join(self.dir, name + ".log"), "ab") as log:
