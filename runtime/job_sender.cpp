@@ -18,15 +18,12 @@ constexpr std::size_t batch_jobs = 500;
 constexpr std::size_t batch_bytes = std::size_t{4} << 20;
 /// Less than the time that the client waits for an answer.
 constexpr auto wait_slice = "30s";
-constexpr millis longest_pause{10'000};
 
 /// How long the node asks to wait, if it does.
 millis retry_after(const http_reply& reply) {
   if (auto text = reply.header("Retry-After"))
     if (auto seconds = parse_unsigned(*text))
-      return std::min(
-        longest_pause,
-        millis{std::chrono::seconds{std::min<std::uint64_t>(*seconds, 3'600)}});
+      return std::chrono::seconds{std::min<std::uint64_t>(*seconds, 3'600)};
   return millis{0};
 }
 
@@ -44,6 +41,16 @@ error to_error(const http_reply& reply) {
 }
 
 } // namespace
+
+std::optional<millis> retry_pauses::next(millis asked) {
+  constexpr millis longest{10'000};
+  if (--tries_ < 1 || left_ <= millis{0})
+    return std::nullopt;
+  auto pause = std::min(std::max(pause_, asked), left_);
+  pause_ = std::min(2 * pause_, longest);
+  left_ -= pause;
+  return pause;
+}
 
 std::string encode_batch(const job_options& options,
                          const std::vector<std::string>& payloads,
@@ -130,23 +137,19 @@ expected<http_reply> job_sender::send(std::string_view method,
   http_headers headers;
   if (!body.empty())
     headers.emplace_back("Content-Type", "application/msgpack");
-  auto pause = settings_.first_pause;
-  error last;
-  for (int i = 0; i < settings_.tries; ++i) {
-    if (i > 0) {
-      std::this_thread::sleep_for(pause);
-      pause = std::min(2 * pause, longest_pause);
-    }
+  retry_pauses pauses{settings_.tries, settings_.first_pause};
+  while (true) {
     auto reply = client_.send(method, target, headers, body);
     if (reply && reply->ok())
       return reply;
-    last = reply ? to_error(*reply) : reply.error();
-    if (reply && last.code != errc::busy)
-      break;
-    if (reply)
-      pause = std::max(pause, retry_after(*reply));
+    auto why = reply ? to_error(*reply) : reply.error();
+    auto pause = reply && why.code != errc::busy
+                   ? std::nullopt
+                   : pauses.next(reply ? retry_after(*reply) : millis{0});
+    if (!pause)
+      return tl::unexpected{std::move(why)};
+    std::this_thread::sleep_for(*pause);
   }
-  return tl::unexpected{std::move(last)};
 }
 
 } // namespace muster

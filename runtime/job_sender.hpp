@@ -31,6 +31,25 @@ struct job_options {
                                        const std::vector<std::string>& payloads,
                                        const std::vector<std::string>& keys);
 
+/// How long to wait before a request that was refused or not answered is sent
+/// again: a pause that doubles, or what the node asks for if that is longer; 25
+/// seconds in all. Pure.
+class retry_pauses {
+public:
+  retry_pauses(int tries, millis first) : tries_(tries), pause_(first) {
+    // nop
+  }
+
+  /// None: it has been sent often enough. `asked`: by the node; 0 if it did
+  /// not.
+  [[nodiscard]] std::optional<millis> next(millis asked);
+
+private:
+  int tries_;
+  millis pause_;
+  millis left_{25'000};
+};
+
 /// Puts jobs into a queue of a node, in batches. Each job has a key, so that a
 /// request that was not answered can be sent again without adding anything.
 class job_sender {
@@ -42,8 +61,7 @@ public:
     /// key of its own.
     std::string key_prefix;
     std::string key_of_first;
-    /// What is refused or not answered is sent again this often, with pauses
-    /// that begin with this and double: 25 seconds in all.
+    /// See `retry_pauses`.
     int tries = 9;
     millis first_pause{100};
   };

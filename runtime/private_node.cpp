@@ -80,6 +80,10 @@ expected<std::unique_ptr<scratch>> scratch::make(fs::path parent,
 scratch::scratch(fs::path path) : path_(std::move(path)) {
   auto set = watched_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  // Comes to the thread that writes, which cannot clear up here.
+  struct sigaction pipe_end {};
+  pipe_end.sa_handler = [](int) { ::kill(::getpid(), SIGTERM); };
+  ::sigaction(SIGPIPE, &pipe_end, nullptr);
   watcher_ = std::thread{[this] { watch_signals(); }};
 }
 

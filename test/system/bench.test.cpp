@@ -80,3 +80,16 @@ TEST_CASE("a benchmark that is called wrongly says so") {
   }
   CHECK(run({"bench", "--help"}).output.find("--json") != std::string::npos);
 }
+
+TEST_CASE("a benchmark that nobody reads clears up, and ends what it started") {
+  temp_dir dir;
+  process_options options;
+  options.command
+    = {"sh", "-c", R"("$0" bench --quick --only=enqueue --dir="$1" | head -n1)",
+       MUSTER_PROGRAM, dir.path().string()};
+  auto child = process::start(options);
+  REQUIRE(child);
+  CHECK(child->wait(limit) == exit_status{});
+  // The shell waits for all of them.
+  CHECK(std::filesystem::is_empty(dir.path()));
+}
