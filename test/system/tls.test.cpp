@@ -205,3 +205,45 @@ TEST_CASE("commands use a node over HTTPS with a token") {
   INFO(result.out << result.errors);
   CHECK(result.status.ok());
 }
+
+TEST_CASE("'muster certs' makes what nodes and commands need, for its owner") {
+  temp_dir dir;
+  auto run = [&dir](std::vector<std::string> words) {
+    return run_program(dir.path(), words, "hello");
+  };
+  auto result = run({"certs", "--hosts=127.0.0.1,::1", "node1"});
+  INFO(result.errors);
+  REQUIRE(result.status.ok());
+  auto made = dir.path() / "muster-certs";
+  auto path = [&made](const char* name) { return (made / name).string(); };
+  for (auto* name : {"ca.pem", "ca-key.pem", "node1.pem", "node1-key.pem"}) {
+    CHECK(result.out.find(name) != std::string::npos);
+    CHECK(std::filesystem::status(path(name)).permissions()
+          == (std::filesystem::perms::owner_read
+              | std::filesystem::perms::owner_write));
+  }
+  {
+    tls_files files{path("ca.pem"), path("node1.pem"), path("node1-key.pem")};
+    temp_dir worker_home;
+    auto manager
+      = start(dir, node_tls(files),
+              {"--roles=manager", "--http-certificate=" + files.certificate,
+               "--http-key=" + files.key});
+    // Of the same authority, made later.
+    REQUIRE(run({"certs", "--hosts=127.0.0.1", "node2"}).status.ok());
+    files = {path("ca.pem"), path("node2.pem"), path("node2-key.pem")};
+    auto worker
+      = start(worker_home, node_tls(files), {"--roles=worker", join(*manager)});
+    result = run({"enqueue", "--wait", "--ca-file=" + files.ca, "echo"});
+    INFO(result.errors);
+    CHECK(result.out == "hello\n");
+  }
+  // None is replaced, and none is made if one cannot be.
+  result = run({"certs", "node3", "node1"});
+  CHECK(result.status.code == 1);
+  CHECK(result.errors.find("node1.pem' is there already") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(path("node3.pem")));
+  for (auto* wrong : {"../node4", "ca", "a b"})
+    CHECK(run({"certs", wrong}).status.code == 2);
+  CHECK(run({"certs", "--days=0", "node4"}).status.code == 2);
+}
