@@ -62,7 +62,7 @@ void address_book::learn(const known_node& node, time_point now) {
       return;
     pos = nodes_.try_emplace(node.name).first;
     pos->second.last_seen = now;
-  } else if (pos->second.connected) {
+  } else if (pos->second.connected || pos->second.left) {
     // It tells its addresses itself.
     return;
   }
@@ -131,6 +131,7 @@ void address_book::on_self(const endpoint& at) {
 void address_book::join(const known_node& node, time_point now) {
   auto& e = nodes_[node.name];
   e.connected = true;
+  e.left = false;
   e.last_seen = now;
   put(node, e, now);
 }
@@ -149,6 +150,17 @@ void address_book::part(const std::string& node, time_point now,
   }
 }
 
+void address_book::leave(const std::string& node, time_point now,
+                         double chance) {
+  auto pos = nodes_.find(node);
+  if (pos == nodes_.end() || pos->second.facts.roles.manager)
+    return part(node, now, chance);
+  pos->second.connected = false;
+  pos->second.left = true;
+  pos->second.last_seen = now;
+  forget_places_of(node);
+}
+
 bool address_book::is_connected(const std::string& node) const {
   auto pos = nodes_.find(node);
   return pos != nodes_.end() && pos->second.connected;
@@ -158,19 +170,36 @@ std::vector<known_node> address_book::nodes() const {
   std::vector<known_node> result;
   result.reserve(nodes_.size());
   for (auto& item : nodes_)
-    result.push_back(item.second.facts);
+    if (!item.second.left)
+      result.push_back(item.second.facts);
   return result;
 }
 
+void address_book::forget_places_of(const std::string& node) {
+  for (auto pos = places_.begin(); pos != places_.end();) {
+    auto& p = pos->second;
+    auto is_there = p.node == node;
+    if (is_there)
+      p.node.clear();
+    if (is_there && !p.given && !p.under_way)
+      pos = places_.erase(pos);
+    else
+      ++pos;
+  }
+}
+
 void address_book::forget_lost(time_point now) {
-  std::erase_if(nodes_, [this, now](auto& item) {
+  // Who has not heard that a node has left tells of it until it forgets it.
+  auto patience = [this](const entry& e) {
+    return e.left ? 2 * options_.forget_after : options_.forget_after;
+  };
+  auto crowded = nodes_.size() >= options_.max_nodes;
+  std::erase_if(nodes_, [&, this](auto& item) {
     auto& e = item.second;
-    if (e.connected || now - e.last_seen < options_.forget_after)
+    if (e.connected
+        || (now - e.last_seen < patience(e) && !(crowded && e.left)))
       return false;
-    std::erase_if(places_, [&item](auto& at) {
-      return at.second.node == item.first && !at.second.given
-             && !at.second.under_way;
-    });
+    forget_places_of(item.first);
     return true;
   });
 }

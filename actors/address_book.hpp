@@ -62,10 +62,14 @@ public:
   void join(const known_node& node, time_point now);
   /// It is not any more: its addresses are due after a short while.
   void part(const std::string& node, time_point now, double chance);
+  /// It ended, and said so. A worker is forgotten until it comes by itself,
+  /// whatever others tell of it; a manager is looked for as one that is gone.
+  void leave(const std::string& node, time_point now, double chance);
 
   [[nodiscard]] bool is_connected(const std::string& node) const;
 
-  /// Nodes that were connected once or told of, without this one.
+  /// Nodes that were connected once or told of, without this one and without
+  /// those that have left.
   [[nodiscard]] std::vector<known_node> nodes() const;
 
 private:
@@ -82,11 +86,14 @@ private:
   struct entry {
     known_node facts;
     bool connected = false;
+    /// Kept so that it is not learnt of again from who has not heard of it.
+    bool left = false;
     time_point last_seen{};
   };
 
   void put(const known_node& node, entry& into, time_point now);
   [[nodiscard]] bool is_wanted(const place& p) const;
+  void forget_places_of(const std::string& node);
   void forget_lost(time_point now);
 
   options options_;

@@ -52,6 +52,7 @@ cluster_state::cluster_state(caf::event_based_actor* self,
                              cluster_options options)
   : self_(self),
     options_(std::move(options)),
+    census_(actor_census::of(self->system())),
     book_(book_options(options_), self->clock().now()),
     remembered_(book_.nodes()),
     random_(std::random_device{}()) {
@@ -81,6 +82,7 @@ caf::behavior cluster_state::make_behavior() {
       return on_hello({std::move(tag), version, std::move(fingerprint),
                        std::move(body), std::move(gate), std::move(manager)});
     },
+    [this](leave_cluster msg) { return leave(msg.limit); },
     [this](clock_tick msg) {
       if (msg.number == last_tick_)
         on_tick();
@@ -134,6 +136,8 @@ void cluster_state::on_greeted(const endpoint& at, const hello_parts& answer) {
   if (other.incarnation == options_.identity.incarnation)
     return book_.on_self(at);
   auto who = other.node.name;
+  if (leaving_ || received->hello.leaving)
+    return book_.on_failed(at, now(), chance());
   if (auto reason = admit(*received))
     return on_failed(at, {errc::refused, *reason});
   book_.on_connected(at, who);
@@ -150,6 +154,8 @@ void cluster_state::on_failed(const endpoint& at, const error& reason) {
 
 void cluster_state::on_tick() {
   tick_at_ = time_point::max();
+  if (leaving_)
+    return;
   for (auto& at : book_.take_due(now()))
     seek(at);
   for (auto& [who, p] : peers_)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/actor_census.hpp"
 #include "actors/address_book.hpp"
 #include "actors/caf_helpers.hpp"
 #include "actors/cluster_board.hpp"
@@ -56,7 +57,8 @@ struct cluster_options {
 ///        ^                |                      |              |          |
 ///        +---- back-off --+----------------------+--------------+   down --+
 ///
-/// A node is lost when its connection is gone or its hellos stay unanswered.
+/// A node is lost when its connection is gone or its hellos stay unanswered;
+/// one that ends in order says so, and leaves.
 /// Either side may have called the other. Whoever restarts finds its way back
 /// by the addresses that it kept, or is found by those who know it.
 class cluster_state {
@@ -113,6 +115,11 @@ private:
   void say_hello(const std::string& who, peer& p);
   void on_down(const caf::actor_addr& address);
   void lose(const std::string& who, const std::string& why);
+  /// It said that it ends.
+  void depart(const node_identity& other);
+  void drop(const std::string& who);
+  /// Tells all peers that this node ends.
+  [[nodiscard]] caf::result<void> leave(millis limit);
   void choose_manager();
   [[nodiscard]] time_point next_hello();
   [[nodiscard]] caf::message hello_for(const std::string& who) const;
@@ -133,9 +140,12 @@ private:
 
   caf::event_based_actor* self_;
   cluster_options options_;
+  std::shared_ptr<actor_census> census_;
   address_book book_;
   std::map<std::string, peer> peers_;
   std::map<std::string, history> histories_;
+  /// Nobody is met any more.
+  bool leaving_ = false;
   std::map<std::string, time_point> complaints_;
   std::vector<known_node> remembered_;
   std::string manager_;

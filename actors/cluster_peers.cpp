@@ -45,6 +45,10 @@ caf::message cluster_state::on_hello(const hello_parts& parts) {
   // It is told who it met, and finds out.
   if (received->hello.identity.incarnation == options_.identity.incarnation)
     return hello_for(who);
+  if (received->hello.leaving)
+    depart(received->hello.identity);
+  if (leaving_ || received->hello.leaving)
+    return hello_for(who);
   if (auto reason = admit(*received)) {
     complain("node " + who + " is refused: " + *reason);
     return encode_refusal(*reason);
@@ -94,7 +98,10 @@ std::optional<std::string> cluster_state::admit(received_hello& from) {
   p.last_heard = past.last_heard;
   p.unanswered = 0;
   p.facts = std::move(from);
-  book_.join(p.facts.hello.identity.node, now());
+  // `who` has gone with it.
+  auto& facts = p.facts.hello.identity.node;
+  census_->name_node(p.facts.gate.node(), facts.name);
+  book_.join(facts, now());
   for (auto& told : p.facts.hello.others)
     if (told.name != options_.identity.node.name)
       book_.learn(told, now());
@@ -128,7 +135,9 @@ void cluster_state::say_hello(const std::string& who, peer& p) {
       if (received && received->hello.identity.node.name == who) {
         waits
           = received->hello.identity.node.roles.manager && !received->manager;
-        if (auto reason = admit(*received))
+        if (received->hello.leaving)
+          depart(received->hello.identity);
+        else if (auto reason = admit(*received))
           complain("node " + who + ": " + *reason);
       } else if (!received && received.error().code == errc::refused) {
         complain("node " + who + " refuses: " + received.error().message);
@@ -160,19 +169,59 @@ void cluster_state::on_down(const caf::actor_addr& address) {
 }
 
 void cluster_state::lose(const std::string& who, const std::string& why) {
-  auto pos = peers_.find(who);
-  if (pos == peers_.end())
+  if (!peers_.contains(who))
     return;
-  unwatch(self_, pos->second.facts.gate);
-  if (pos->second.facts.manager)
-    unwatch(self_, pos->second.facts.manager);
-  peers_.erase(pos);
+  drop(who);
   histories_[who].since = wall_clock();
   log(node_event::severity::warning, "node " + who + " is lost: " + why);
   book_.part(who, now(), chance());
-  choose_manager();
   publish();
   schedule_tick();
+}
+
+void cluster_state::depart(const node_identity& other) {
+  auto& who = other.node.name;
+  auto pos = peers_.find(who);
+  // An earlier process of this name may be late.
+  if (pos == peers_.end()
+      || pos->second.facts.hello.identity.incarnation != other.incarnation)
+    return;
+  drop(who);
+  histories_[who].since = wall_clock();
+  log(node_event::severity::info, "node " + who + " has left");
+  book_.leave(who, now(), chance());
+  publish();
+  schedule_tick();
+}
+
+void cluster_state::drop(const std::string& who) {
+  auto pos = peers_.find(who);
+  unwatch(self_, pos->second.facts.gate);
+  census_->name_node(pos->second.facts.gate.node(), {});
+  if (pos->second.facts.manager)
+    unwatch(self_, pos->second.facts.manager);
+  peers_.erase(pos);
+  choose_manager();
+}
+
+caf::result<void> cluster_state::leave(millis limit) {
+  leaving_ = true;
+  if (peers_.empty())
+    return caf::unit;
+  auto promise = self_->make_response_promise<void>();
+  auto left = std::make_shared<std::size_t>(peers_.size());
+  auto done = [promise, left]() mutable {
+    if (--*left == 0)
+      promise.deliver();
+  };
+  for (auto& [who, p] : peers_)
+    ask(
+      self_, p.facts.gate, limit, hello_for(who),
+      [done](const std::string&, std::uint32_t, const std::string&,
+             const std::string&, const caf::strong_actor_ptr&,
+             const caf::strong_actor_ptr&) mutable { done(); },
+      [done](const caf::error&) mutable { done(); });
+  return promise;
 }
 
 // It stays with the one that it has.
@@ -205,6 +254,7 @@ caf::message cluster_state::hello_for(const std::string& who) const {
   hello.identity = options_.identity;
   hello.load = load_average();
   hello.http = options_.board->http();
+  hello.leaving = leaving_;
   for (auto& known : book_.nodes()) {
     if (known.name != who && hello.others.size() < limits::told_nodes)
       hello.others.push_back(known);

@@ -24,6 +24,8 @@ constexpr std::chrono::minutes journal_start_limit{60};
 constexpr std::chrono::minutes journal_shutdown{2};
 constexpr std::chrono::minutes stop_limit{3};
 constexpr millis drain_margin{10'000};
+/// For other nodes to hear that this one ends.
+constexpr millis leave_limit{500};
 constexpr millis start_margin{60'000};
 constexpr auto supervisor_id = "node";
 // Longer than an external command may take to end when it is asked to.
@@ -255,6 +257,12 @@ struct local_node::impl {
       ask(worker, limit + drain_margin, drain_worker{limit});
     for (auto& take : answers)
       take();
+    // Who does not hear of it finds the connection gone.
+    if (auto cluster = directory->find("cluster"))
+      self
+        ->request(cluster, leave_limit + drain_margin,
+                  leave_cluster{leave_limit})
+        .receive([] {}, [](const caf::error&) {});
   }
 
   void warn_undrained(const caf::error& err) const {

@@ -255,6 +255,12 @@ struct drain_worker {
   millis limit{0};
 };
 
+/// To the cluster's actor: tell other nodes that this one is about to end.
+/// Answered with nothing when they know, or the time is over.
+struct leave_cluster {
+  millis limit{0};
+};
+
 // -- to oneself ---------------------------------------------------------------
 
 /// Something waits that other threads left for the actor.
@@ -457,6 +463,11 @@ bool inspect(Inspector& f, drain_worker& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, leave_cluster& x) {
+  return f.object(x).fields(f.field("limit", x.limit));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, clock_tick& x) {
   return f.object(x).fields(f.field("number", x.number));
 }
@@ -578,6 +589,9 @@ CAF_ADD_TYPE_ID(muster, (muster::recall_leases))
 // parcels between nodes
 CAF_ADD_TYPE_ID(muster, (muster::parcel_chunk))
 CAF_ADD_TYPE_ID(muster, (muster::parcel_received))
+
+// nodes that end
+CAF_ADD_TYPE_ID(muster, (muster::leave_cluster))
 
 CAF_END_TYPE_ID_BLOCK(muster)
 

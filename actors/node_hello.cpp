@@ -104,6 +104,7 @@ template <class Inspector>
 bool inspect(Inspector& f, node_hello& x) {
   return f.object(x).fields(f.field("identity", x.identity),
                             f.field("load", x.load), f.field("http", x.http),
+                            f.field("leaving", x.leaving),
                             f.field("others", x.others));
 }
 

@@ -52,6 +52,8 @@ struct node_hello {
   double load = 0;
   /// Where its HTTP is, `HOST:PORT`; empty: nowhere yet.
   std::string http;
+  /// It is about to end, and may be forgotten.
+  bool leaving = false;
   /// Other nodes that it knows.
   std::vector<known_node> others;
 };

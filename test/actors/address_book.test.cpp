@@ -149,3 +149,45 @@ TEST_CASE("nodes that were lost for long are forgotten, given addresses not") {
   CHECK(book.take_due(start + 25h) == places{a});
   CHECK(book.nodes().empty());
 }
+
+TEST_CASE("a worker that has left is forgotten until it comes by itself, and a "
+          "manager is looked for") {
+  auto book = manager_book({});
+  auto w = worker("w", {a, c});
+  auto m = manager("m", {b});
+  for (auto& each : {w, m}) {
+    book.join(each, start);
+    book.leave(each.name, start, 0);
+  }
+  CHECK(book.nodes() == std::vector{m});
+  // Somebody has not heard of it.
+  book.learn(w, start + 1s);
+  CHECK(book.nodes() == std::vector{m});
+  CHECK(book.take_due(start + 1s) == places{b});
+  book.join(w, start + 26h);
+  CHECK(book.is_connected("w"));
+  book.part("w", start + 26h, 0);
+  CHECK(book.take_due(start + 26h + 1s) == places{a, c});
+}
+
+TEST_CASE("an address that was given is tried though the worker there left") {
+  auto book = worker_book({a});
+  (void)book.take_due(start);
+  book.join(worker("w", {a, c}), start);
+  book.on_connected(a, "w");
+  book.leave("w", start, 0);
+  CHECK(book.take_due(start + 1s) == places{a});
+}
+
+TEST_CASE("nodes that have left make room for others") {
+  address_book::options opts;
+  opts.self = {true, false};
+  opts.max_nodes = 2;
+  address_book book{opts, start};
+  for (auto* name : {"1", "2"}) {
+    book.join(worker(name, {a}), start);
+    book.leave(name, start, 0);
+  }
+  book.learn(worker("3", {b}), start);
+  CHECK(book.nodes().size() == 1);
+}

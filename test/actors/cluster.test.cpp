@@ -3,6 +3,9 @@
 #include "node_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <caf/io/middleman.hpp>
 
 #include <atomic>
 
@@ -19,6 +22,13 @@ node_hello hello_of_peer() {
   result.identity.incarnation = "1";
   return result;
 }
+
+/// Of a system that has an id.
+struct networked_config : test::system_config {
+  networked_config() {
+    load<caf::io::middleman>();
+  }
+};
 
 // One side of a connection; the test plays the other.
 struct fixture {
@@ -49,14 +59,18 @@ struct fixture {
   }
 
   // A hello whose sender takes hellos at `peer`.
-  bool greet(const caf::actor& peer) {
+  bool greet(const caf::actor& peer, const node_hello& hello) {
     auto answered = false;
-    self->request(cluster, 10s, encode_hello(hello_of_peer(), peer, {}))
+    self->request(cluster, 10s, encode_hello(hello, peer, {}))
       .receive([&](std::string&, std::uint32_t, std::string&, std::string&,
                    caf::strong_actor_ptr&,
                    caf::strong_actor_ptr&) { answered = true; },
                [](const caf::error&) {});
     return answered;
+  }
+
+  bool greet(const caf::actor& peer) {
+    return greet(peer, hello_of_peer());
   }
 
   std::string state_of_peer() {
@@ -66,7 +80,7 @@ struct fixture {
     return {};
   }
 
-  test::system_config config;
+  networked_config config;
   caf::actor_system system{config};
   std::shared_ptr<cluster_board> board = std::make_shared<cluster_board>();
   caf::actor gate = spawn_gate(system, board);
@@ -93,10 +107,17 @@ TEST_CASE("a node that leaves hellos unanswered is lost though its connection "
           "lives, and is back with its own hello") {
   fixture fix{100ms};
   caf::scoped_actor peer{fix.system};
+  auto census = actor_census::of(fix.system);
+  auto name = [&] {
+    return census->name_of(
+      caf::actor_cast<caf::strong_actor_ptr>(peer.address()));
+  };
   CHECK(fix.greet(peer));
   CHECK(fix.state_of_peer() == "connected");
+  CHECK(name().ends_with(" of w1"));
   REQUIRE(eventually([&] { return fix.state_of_peer() == "lost"; }));
   CHECK(fix.complaint == "node w1 is lost: it does not answer");
+  CHECK_FALSE(name().ends_with(" of w1"));
   CHECK(count_hellos(peer) == 3);
   CHECK(fix.greet(peer));
   CHECK(fix.state_of_peer() == "connected");
@@ -122,5 +143,58 @@ TEST_CASE("a node that answers, or tells of itself, is not lost") {
   CHECK(eventually([&] { return hellos > 12; }));
   CHECK(fix.state_of_peer() == "connected");
   CHECK(fix.complaint.empty());
+  tell_anonymously(peer, start_child{});
+}
+
+TEST_CASE("a node that says that it ends is gone, and nothing is amiss") {
+  fixture fix{100ms};
+  caf::scoped_actor peer{fix.system};
+  CHECK(fix.greet(peer));
+  auto goodbye = hello_of_peer();
+  goodbye.leaving = true;
+  // One of an earlier process, which was long on its way.
+  goodbye.identity.incarnation = "0.5";
+  CHECK(fix.greet(peer, goodbye));
+  CHECK(fix.state_of_peer() == "connected");
+  goodbye.identity.incarnation = "1";
+  CHECK(fix.greet(peer, goodbye));
+  CHECK(fix.state_of_peer().empty());
+  CHECK(fix.greet(peer, goodbye));
+  CHECK(fix.state_of_peer().empty());
+  CHECK(fix.complaint.empty());
+  // It may come back.
+  CHECK(fix.greet(peer));
+  CHECK(fix.state_of_peer() == "connected");
+}
+
+TEST_CASE("a node that ends tells the others, and waits for none for long") {
+  std::atomic<int> told{0};
+  fixture fix{10s};
+  auto answers = GENERATE(true, false);
+  auto peer = fix.system.spawn([&told, answers](caf::event_based_actor* self) {
+    return caf::behavior{
+      [&told, answers,
+       self](std::string& tag, std::uint32_t version, std::string& fingerprint,
+             std::string& body, caf::strong_actor_ptr& gate,
+             caf::strong_actor_ptr& manager) -> caf::result<caf::message> {
+        auto hello = decode_hello({tag, version, fingerprint, body,
+                                   std::move(gate), std::move(manager)});
+        if (hello && hello->hello.leaving)
+          ++told;
+        if (!answers)
+          return self->make_response_promise<caf::message>();
+        return encode_hello(hello_of_peer(), caf::actor{self}, {});
+      },
+      [self](start_child) { self->quit(); },
+    };
+  });
+  CHECK(fix.greet(peer));
+  auto ended = false;
+  fix.self->request(fix.cluster, 10s, leave_cluster{50ms})
+    .receive([&] { ended = true; }, [](const caf::error&) {});
+  CHECK(ended);
+  CHECK(told == 1);
+  // Who says hello now is told as well.
+  CHECK(fix.greet(peer));
   tell_anonymously(peer, start_child{});
 }

@@ -129,4 +129,5 @@ TEST_CASE("type ids stay where they are") {
   CHECK(caf::type_id_v<remove_child> == 4029);
   CHECK(caf::type_id_v<parcel_chunk> == 4032);
   CHECK(caf::type_id_v<parcel_received> == 4033);
+  CHECK(caf::type_id_v<leave_cluster> == 4034);
 }

@@ -14,6 +14,7 @@ node_hello sample() {
   result.identity.incarnation = "abc";
   result.identity.started = timestamp{millis{1'000}};
   result.load = 1.5;
+  result.leaving = true;
   result.others.push_back({"w1", {false, true}, {{"::1", 1}, {"host", 2}}});
   return result;
 }
@@ -57,6 +58,7 @@ TEST_CASE("a hello is read as it was written") {
   CHECK(read->hello.identity.incarnation == "abc");
   CHECK(read->hello.identity.started == want.identity.started);
   CHECK(read->hello.load == 1.5);
+  CHECK(read->hello.leaving);
   CHECK(read->hello.others == want.others);
   CHECK(read->gate == fix.gate);
   CHECK(read->manager == fix.gate);

@@ -289,6 +289,8 @@ TEST_CASE("a worker that is drained hands back what it has not begun") {
   REQUIRE(
     eventually([&] { return manager->state_of(ids.front()) == "leased"; }));
   CHECK(worker->stop() == exit_status{});
+  // Nothing is amiss, and nobody looks for it.
+  CHECK(state_of_node(*manager, "leaving") == "unknown");
   CHECK(manager->state_of(ids.front()) == "succeeded");
   for (auto& id : ids) {
     auto info = job(*manager, id);

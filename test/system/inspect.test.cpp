@@ -165,5 +165,5 @@ TEST_CASE("a node is drained from afar") {
   two_nodes nodes;
   nodes.manager.send(202, "POST", "/v1/nodes/far/drain");
   CHECK(nodes.worker.child().wait(patience) == exit_status{});
-  CHECK(eventually([&] { return nodes.part("far") == "lost"; }));
+  CHECK(eventually([&] { return nodes.part("far") == "none"; }));
 }
