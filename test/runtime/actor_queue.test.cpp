@@ -9,6 +9,8 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/blocking_actor.hpp>
 #include <caf/event_based_actor.hpp>
+#include <caf/init_global_meta_objects.hpp>
+#include <caf/io/middleman.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/typed_actor.hpp>
@@ -23,10 +25,31 @@
 #include <string>
 #include <vector>
 
+/// A type of the program's own, with an id of its own.
+struct delivery_note {
+  std::string item;
+  int count = 0;
+};
+
+template <class Inspector>
+bool inspect(Inspector& f, delivery_note& x) {
+  return f.object(x).fields(f.field("item", x.item), f.field("count", x.count));
+}
+
+CAF_BEGIN_TYPE_ID_BLOCK(host_program, caf::first_custom_type_id)
+CAF_ADD_TYPE_ID(host_program, (delivery_note))
+CAF_END_TYPE_ID_BLOCK(host_program)
+
 using namespace muster;
 using namespace std::chrono_literals;
 
 namespace {
+
+struct networked_config : caf::actor_system_config {
+  networked_config() {
+    load<caf::io::middleman>();
+  }
+};
 
 /// What actors of a test have in common.
 struct notes {
@@ -261,4 +284,40 @@ TEST_CASE("a runtime uses the program's own actor system") {
   auto mailbox = queue.open(jobs);
   REQUIRE(mailbox);
   CHECK(answer<int>(jobs, send(jobs, *mailbox, 4)) == 8);
+}
+
+TEST_CASE("senders may be remote, and messages of types of the program's own") {
+  temp_dir dir;
+  caf::init_global_meta_objects<caf::id_block::host_program>();
+  register_message_types();
+  caf::io::middleman::init_global_meta_objects();
+  networked_config config;
+  caf::actor_system system{config};
+  actor_queue queue{"notes", [](caf::actor_system& sys) {
+                      return sys.spawn([] {
+                        return caf::behavior{[](const delivery_note& note) {
+                          return delivery_note{note.item, 2 * note.count};
+                        }};
+                      });
+                    }};
+  auto jobs = open(dir, queue, true, &system);
+  auto mailbox = queue.open(jobs);
+  REQUIRE(mailbox);
+  auto port = system.middleman().publish(*mailbox, 0, "127.0.0.1");
+  REQUIRE(port);
+  expected<job_id> id;
+  {
+    networked_config far_config;
+    caf::actor_system far{far_config};
+    auto remote = far.middleman().remote_actor("127.0.0.1", *port);
+    REQUIRE(remote);
+    caf::scoped_actor self{far};
+    self->request(*remote, 30s, delivery_note{"tea", 3})
+      .receive([&](const std::string& text) { id = *parse_job_id(text); },
+               [&](const caf::error& why) { FAIL(to_string(why)); });
+  }
+  auto done = answer<delivery_note>(jobs, id);
+  CHECK(done.item == "tea");
+  CHECK(done.count == 6);
+  CHECK(system.middleman().unpublish(*mailbox, *port));
 }
