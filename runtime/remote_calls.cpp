@@ -105,7 +105,7 @@ expected<http_reply> remote_calls::send(const remote_request& request,
     if (!is_passing(why.code) || clock::now() + pause >= until)
       return tl::unexpected<error>{std::move(why)};
     if (!sleep(pause))
-      return fail_with(errc::shutting_down);
+      return fail_with(errc::shutting_down, "the client is closed");
     pause = std::min(2 * pause, longest_pause);
   }
 }

@@ -230,7 +230,7 @@ struct remote_client::impl {
       using answer = std::optional<Result>;
       answer result;
       if (ending)
-        result = Result{fail_with(errc::shutting_down)};
+        result = Result{fail_with(errc::shutting_down, "the client is closed")};
       else
         result = [&]() noexcept -> answer {
           try {

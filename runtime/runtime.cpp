@@ -236,7 +236,7 @@ struct runtime::impl {
     if (auto valid = validate(cmd); !valid)
       return forward(valid);
     if (closed)
-      return fail_with(errc::shutting_down);
+      return fail_with(errc::shutting_down, "the runtime is closed");
     auto answer = answer_to<outcome>(
       [&](auto done) { port->submit(encode(cmd), std::move(done)); },
       clock_type::now() + answer_limit);
@@ -261,7 +261,7 @@ struct runtime::impl {
   /// `fn` runs on the journal's thread and sees all that was answered before.
   template <class T, class F>
   expected<T> read(F fn, clock_type::time_point until) const {
-    return answer_to<T>(
+    auto answer = answer_to<T>(
       [&](auto done) {
         port->read([done, fn](const expected<store_view>& view) {
           done(guarded([&]() -> expected<T> {
@@ -272,6 +272,9 @@ struct runtime::impl {
         });
       },
       until);
+    if (!answer && answer.error().code == errc::unavailable && closed)
+      return fail_with(errc::shutting_down, "the runtime is closed");
+    return answer;
   }
 
   expected<std::string> wait(job_id id, millis limit) {

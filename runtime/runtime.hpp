@@ -158,7 +158,8 @@ public:
   [[nodiscard]] std::uint16_t http_port() const;
 
   /// Takes nothing new, lets running jobs finish within `drain_timeout`, hands
-  /// back the others, and closes. Idempotent. Blocks.
+  /// back the others, and closes. Idempotent. Blocks. Not for handlers: they
+  /// would wait for themselves.
   void close();
 
   // -- for programs with actors of their own ----------------------------------

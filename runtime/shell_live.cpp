@@ -24,6 +24,8 @@ constexpr auto most_pause = millis{10'000};
 /// Lines that are no rows: title, blank, heads, and what nodes are silent.
 constexpr std::size_t top_frame = 5;
 constexpr auto poll_wait = std::chrono::seconds{5};
+/// What a trace may take beyond its own time.
+constexpr auto trace_grace = std::chrono::seconds{60};
 /// Events of a trace in one JSON value.
 constexpr std::size_t most_events = 1'000;
 
@@ -136,6 +138,9 @@ shell_outcome shell_runner::run_trace(const shell_call& call) {
     return report(begun.error());
   auto path = "/v1/traces/" + percent_encode(muster::show(*begun, "id"));
   auto all = shell_json::array();
+  // The node ends it; one that does not is not waited for.
+  auto last = clock_type::now() + trace_grace
+              + parse_duration(call.option_or("for", "")).value_or(millis{0});
   while (true) {
     auto answer = ask_json(
       get_request(path + "?wait=" + format_duration(poll_wait)), poll_wait);
@@ -154,7 +159,8 @@ shell_outcome shell_runner::run_trace(const shell_call& call) {
       else if (all.size() < most_events)
         all.push_back(each);
     }
-    if (member(*answer, "ended") == true || console_.gone()) {
+    if (member(*answer, "ended") == true || console_.gone()
+        || clock_type::now() > last) {
       auto reason = muster::show(*answer, "reason");
       auto dropped = muster::show(*answer, "dropped");
       auto hidden = dropped.empty() || dropped == "0"

@@ -151,7 +151,11 @@ TEST_CASE("jobs outlive the runtime, and running ones are handed back") {
       std::this_thread::sleep_for(1ms);
     jobs.close();
     CHECK(jobs.enqueue("add", sum{}).error().code == errc::shutting_down);
-    CHECK(!jobs.job(running));
+    for (auto& why :
+         {jobs.job(running).error(), jobs.wait_bytes(running, 30s).error()}) {
+      CHECK(why.code == errc::shutting_down);
+      CHECK(why.message == "the runtime is closed");
+    }
   }
   auto options = options_in(dir);
   options.handlers["slow"] = options.handlers["add"];
