@@ -27,6 +27,8 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -283,8 +285,13 @@ struct node::impl {
     result.gate = gate;
     result.join = settings.join;
     result.remembered = read_peers(settings.data_dir);
-    result.remember = [dir = settings.data_dir,
-                       &sink = log](const std::vector<known_node>& nodes) {
+    // Our processes end with us, and are elsewhere the next time.
+    std::set<std::string> own;
+    for (auto& process : worker_processes())
+      own.insert(process.name);
+    result.remember = [dir = settings.data_dir, own = std::move(own),
+                       &sink = log](std::vector<known_node> nodes) {
+      std::erase_if(nodes, [&](auto& node) { return own.contains(node.name); });
       if (auto ok = keep_peers(nodes, dir); !ok)
         sink.warning(ok.error().message, {{"component", "cluster"}});
     };

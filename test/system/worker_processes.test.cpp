@@ -1,5 +1,6 @@
 #include "node_process.hpp"
 
+#include "runtime/peer_file.hpp"
 #include "test/support/temp_dir.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -137,6 +138,8 @@ TEST_CASE("worker processes end with their node, however it ends") {
   auto pid = fix.pid_of(2);
   CHECK(node.stop(SIGTERM).ok());
   CHECK(::kill(pid, 0) != 0);
+  // Nor are they looked for.
+  CHECK(read_peers(fix.dir.path() / "muster-data").empty());
 }
 
 TEST_CASE("a node that drains lets the jobs of its processes finish") {
