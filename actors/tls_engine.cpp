@@ -78,7 +78,8 @@ std::unique_ptr<tls_engine> tls_engine::connecting(const tls_context& context,
 }
 
 tls_engine::status tls_engine::status_of(int result) {
-  switch (SSL_get_error(ssl_, result)) {
+  auto kind = SSL_get_error(ssl_, result);
+  switch (kind) {
     case SSL_ERROR_NONE:
       return status::done;
     case SSL_ERROR_WANT_READ:
@@ -90,9 +91,15 @@ tls_engine::status tls_engine::status_of(int result) {
       break;
   }
   if (failure_.empty()) {
+    auto reason = ERR_GET_REASON(ERR_peek_error());
+    is_refusal_
+      = kind == SSL_ERROR_SSL && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING;
     failure_ = tls_error_text();
     if (auto verdict = SSL_get_verify_result(ssl_); verdict != X509_V_OK)
-      failure_ = X509_verify_cert_error_string(verdict);
+      failure_ = std::string{"the certificate is not good: "}
+                 + X509_verify_cert_error_string(verdict);
+    else if (is_refusal_ && reason == SSL_R_WRONG_VERSION_NUMBER)
+      failure_ = "what answers does not speak TLS (" + failure_ + ")";
   }
   ERR_clear_error();
   return status::failed;

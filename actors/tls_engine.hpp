@@ -69,6 +69,12 @@ public:
     return failure_;
   }
 
+  /// Whether it failed for what the other side is or says, such as its
+  /// certificate, rather than for the end of the line.
+  [[nodiscard]] bool is_refusal() const noexcept {
+    return is_refusal_;
+  }
+
 private:
   explicit tls_engine(ssl_st* ssl);
 
@@ -77,6 +83,7 @@ private:
   ssl_st* ssl_;
   std::string output_;
   std::string failure_;
+  bool is_refusal_ = false;
 };
 
 } // namespace muster

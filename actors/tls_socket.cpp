@@ -94,7 +94,8 @@ expected<void> shake_hands(int fd, tls_engine& engine, clock::time_point until,
     auto step = engine.handshake();
     auto code = send_output(engine, with);
     if (step == status::failed)
-      return failed(engine.failure());
+      return fail_with(engine.is_refusal() ? errc::refused : errc::unavailable,
+                       "TLS: " + engine.failure());
     if (step == status::closed)
       return failed("the connection was ended");
     if (code != 0)

@@ -12,7 +12,8 @@ namespace muster {
 // not block.
 
 /// Shakes hands. Ends early once `interrupt` can be read from; -1 is nothing.
-/// Errors: `timed_out`; `cancelled`; `unavailable` with what is wrong.
+/// Errors: `timed_out`; `cancelled`; `refused` if the two do not fit together,
+/// for a certificate that is not good, say; `unavailable` if the line is gone.
 [[nodiscard]] expected<void>
 shake_hands(int fd, tls_engine& engine,
             std::chrono::steady_clock::time_point until, int interrupt = -1);

@@ -197,7 +197,9 @@ expected<void> http_client::connect() {
     close();
     if (met.error().code == errc::cancelled)
       return stopped();
-    return fail_with(errc::unavailable, met.error().message);
+    auto code
+      = met.error().code == errc::refused ? errc::refused : errc::unavailable;
+    return fail_with(code, met.error().message);
   }
   return {};
 }

@@ -63,7 +63,9 @@ public:
   /// in the meantime, the request is sent again on a new one, once, and only if
   /// nothing of it was sent or the method is GET, HEAD or DELETE.
   ///
-  /// Errors: `unavailable`: not connected, nothing was sent. `io_error` and
+  /// Errors: `unavailable`: not connected, nothing was sent. `refused`: the
+  /// same, for TLS, and another try is no use: a certificate that is not good,
+  /// say, or no TLS at all. `io_error` and
   /// `timed_out`: the server may or may not have acted on the request.
   /// `malformed` and `result_too_large`: it has, but its reply is of no use.
   /// `cancelled`: interrupted, and the server may or may not have acted.

@@ -22,9 +22,10 @@ constexpr std::size_t write_chunk = std::size_t{64} << 10;
 constexpr std::size_t small_body = std::size_t{12} << 10;
 
 constexpr std::string_view plain_refusal
-  = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
-    "Content-Length: 32\r\nConnection: close\r\n\r\n"
-    "this port speaks HTTPS, not HTTP";
+  = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n"
+    "Content-Length: 102\r\nConnection: close\r\n\r\n"
+    R"({"type":"about:blank","title":"Bad Request","status":400,)"
+    R"("detail":"This port speaks HTTPS, not HTTP."})";
 
 } // namespace
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -18,6 +19,7 @@ constexpr std::size_t batch_jobs = 500;
 constexpr std::size_t batch_bytes = std::size_t{4} << 20;
 /// Less than the time that the client waits for an answer.
 constexpr auto wait_slice = "30s";
+constexpr millis wait_limit{60'000};
 
 /// How long the node asks to wait, if it does.
 millis retry_after(const http_reply& reply) {
@@ -33,17 +35,29 @@ error to_error(const http_reply& reply) {
   auto text = problem.is_object()
                 ? problem.value("detail", std::string{"refused"})
                 : fmt::format("the node answers with status {}", reply.status);
+  auto later = reply.status == 429 || reply.status == 503;
+  // A worker keeps no queues later either.
+  if (problem.is_object() && problem.contains("code"))
+    later
+      = later && problem["code"] != std::string{to_string(errc::not_leader)};
   auto code = reply.status == 410 ? errc::cancelled
-              : reply.status == 429 || reply.status == 503
-                ? errc::busy
-                : errc::invalid_argument;
+              : later             ? errc::busy
+                                  : errc::invalid_argument;
   return {code, std::move(text)};
+}
+
+/// Whether the same request may have an answer later. What does not speak HTTP,
+/// or whose certificate is not good, will not either.
+bool is_passing(errc code) {
+  return code == errc::busy || code == errc::unavailable
+         || code == errc::io_error || code == errc::timed_out;
 }
 
 } // namespace
 
-std::optional<millis> retry_pauses::next(millis asked) {
+std::optional<millis> retry_pauses::next(millis asked, millis took) {
   constexpr millis longest{10'000};
+  left_ -= took;
   if (--tries_ < 1 || left_ <= millis{0})
     return std::nullopt;
   auto pause = std::min(std::max(pause_, asked), left_);
@@ -106,7 +120,8 @@ expected<void> job_sender::flush() {
                      ? settings_.key_of_first
                      : fmt::format("{}-{}", settings_.key_prefix, number));
   auto reply = send("POST", "/v1/queues/" + settings_.queue + "/jobs/batch",
-                    encode_batch(settings_.options, batch_, keys));
+                    encode_batch(settings_.options, batch_, keys),
+                    settings_.answer_limit);
   if (!reply)
     return tl::unexpected{std::move(reply.error())};
   auto answer = nlohmann::json::parse(reply->body, nullptr, false);
@@ -123,7 +138,7 @@ expected<void> job_sender::flush() {
 expected<std::string> job_sender::result(const std::string& id) {
   auto target = fmt::format("/v1/jobs/{}/result?wait={}", id, wait_slice);
   while (true) {
-    auto reply = send("GET", target, {});
+    auto reply = send("GET", target, {}, wait_limit);
     if (!reply)
       return tl::unexpected{std::move(reply.error())};
     if (reply->status != 202)
@@ -133,19 +148,23 @@ expected<std::string> job_sender::result(const std::string& id) {
 
 expected<http_reply> job_sender::send(std::string_view method,
                                       const std::string& target,
-                                      const std::string& body) {
+                                      const std::string& body, millis limit) {
+  using clock = std::chrono::steady_clock;
+  client_.set_read_limit(limit);
   http_headers headers;
   if (!body.empty())
     headers.emplace_back("Content-Type", "application/msgpack");
   retry_pauses pauses{settings_.tries, settings_.first_pause};
   while (true) {
+    auto began = clock::now();
     auto reply = client_.send(method, target, headers, body);
+    auto took = std::chrono::duration_cast<millis>(clock::now() - began);
     if (reply && reply->ok())
       return reply;
     auto why = reply ? to_error(*reply) : reply.error();
-    auto pause = reply && why.code != errc::busy
-                   ? std::nullopt
-                   : pauses.next(reply ? retry_after(*reply) : millis{0});
+    auto pause = is_passing(why.code)
+                   ? pauses.next(reply ? retry_after(*reply) : millis{0}, took)
+                   : std::nullopt;
     if (!pause)
       return tl::unexpected{std::move(why)};
     std::this_thread::sleep_for(*pause);

@@ -33,7 +33,7 @@ struct job_options {
 
 /// How long to wait before a request that was refused or not answered is sent
 /// again: a pause that doubles, or what the node asks for if that is longer; 25
-/// seconds in all. Pure.
+/// seconds in all, with the time that the tries themselves took. Pure.
 class retry_pauses {
 public:
   retry_pauses(int tries, millis first) : tries_(tries), pause_(first) {
@@ -41,8 +41,9 @@ public:
   }
 
   /// None: it has been sent often enough. `asked`: by the node; 0 if it did
-  /// not.
-  [[nodiscard]] std::optional<millis> next(millis asked);
+  /// not. `took`: the last try.
+  [[nodiscard]] std::optional<millis> next(millis asked,
+                                           millis took = millis{0});
 
 private:
   int tries_;
@@ -64,6 +65,8 @@ public:
     /// See `retry_pauses`.
     int tries = 9;
     millis first_pause{100};
+    /// How long the node may take to answer before jobs are sent again.
+    millis answer_limit{10'000};
   };
 
   job_sender(const node_access& node, settings opts);
@@ -85,10 +88,12 @@ public:
   [[nodiscard]] expected<std::string> result(const std::string& id);
 
 private:
-  /// Sends until there is an answer other than "later".
+  /// Sends until there is an answer other than "later", which may take as long
+  /// as `limit` for each try.
   [[nodiscard]] expected<http_reply> send(std::string_view method,
                                           const std::string& target,
-                                          const std::string& body);
+                                          const std::string& body,
+                                          millis limit);
 
   http_client client_;
   settings settings_;

@@ -48,11 +48,11 @@ errc code_of(int status) {
 }
 
 /// Whether the node may do shortly what it does not do now. Full queues and
-/// stores are for the caller to know of.
+/// stores are for the caller to know of, as is a node without queues.
 bool is_passing(errc code) {
   return code == errc::busy || code == errc::unavailable
-         || code == errc::not_leader || code == errc::timed_out
-         || code == errc::io_error || code == errc::shutting_down;
+         || code == errc::timed_out || code == errc::io_error
+         || code == errc::shutting_down;
 }
 
 } // namespace

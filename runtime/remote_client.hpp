@@ -83,8 +83,9 @@ struct remote_extension {
 ///
 /// Errors of all: `unavailable`: there is no node, or it does not serve;
 /// `timed_out`: it did not answer within the limit, and what was asked may have
-/// happened; `refused`: it wants another token; `invalid_argument`; and what
-/// the node says.
+/// happened; `refused`: it wants another token, or its certificate is not good;
+/// `invalid_argument`; and what the node says, such as `not_leader` where it is
+/// a worker and keeps no queues.
 class remote_client {
 public:
   /// Does not connect yet. Errors: `invalid_argument`.

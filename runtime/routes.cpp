@@ -205,7 +205,7 @@ void run_route(gateway_state& state, const route& what, http_call& call) {
   if (is_about_queues(what) && !state.backend.journal->get()
       && is_worker_only(state))
     call.reply->answer(problem(
-      error{errc::unavailable,
+      error{errc::not_leader,
             "This node is a worker and keeps no queues; ask its manager, which "
             "GET /v1/nodes names."}));
   else

@@ -47,7 +47,7 @@ lists its commands.
   --ca-file=FILE          whose certificates are good (PEM), for https
   --node-ca=FILE          where HOST:PORT is what other nodes use, and they speak
   --node-certificate=FILE TLS: the files by which this could be one of them
-  --node-key=FILE
+  --node-key=FILE         (with https:// and --ca-file for its HTTPS)
 
 Commands are read from standard input where that is no terminal. The exit status
 is 2 if a command was wrong or not allowed, else 1 if one failed, else 0. Of -c

@@ -100,6 +100,7 @@ bool shell_session::look_elsewhere(const error& why) {
     // What a node says at its port for other nodes is no HTTP.
     case errc::malformed:
     case errc::io_error:
+    case errc::refused:
       return locate_http();
     default:
       return false;
@@ -195,6 +196,7 @@ shell_failure shell_session::explain(const error& why, millis limit,
       result.text = why.message;
       break;
     case errc::unavailable:
+    case errc::refused:
       result.text
         = fmt::format("cannot reach {}: {}", who, printable(why.message));
       break;
@@ -216,7 +218,7 @@ shell_failure shell_session::explain(const error& why, millis limit,
       result.text = fmt::format("{}: {}", who, printable(why.message));
       break;
   }
-  if (changes && why.code != errc::unavailable)
+  if (changes && why.code != errc::unavailable && why.code != errc::refused)
     result.text += "; whether it was done is not known";
   return result;
 }

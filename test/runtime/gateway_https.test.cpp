@@ -1,9 +1,11 @@
+#include "actors/tls_socket.hpp"
 #include "test/runtime/gateway_fixture.hpp"
 #include "test/runtime/raw_connection.hpp"
 #include "test/support/test_certificates.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
 #include <fstream>
 #include <string>
@@ -56,7 +58,7 @@ struct secure_gateway {
     http_client other{"127.0.0.1", gate.port(), trusting};
     auto reply = other.get("/healthz");
     REQUIRE(!reply);
-    CHECK(reply.error().code == errc::unavailable);
+    CHECK(reply.error().code == errc::refused);
     return reply.error().message;
   }
 
@@ -180,6 +182,34 @@ TEST_CASE("a certificate for another host is refused") {
   CHECK(told.find("mismatch") != std::string::npos);
 }
 
+TEST_CASE("over TLS a client is told that a server speaks plain HTTP") {
+  temp_dir dir;
+  test_certificates authority{dir.path()};
+  gateway_fixture plain;
+  http_client_options options;
+  options.tls = client_of(authority.ca());
+  auto reply = http_client{"127.0.0.1", plain.port(), options}.get("/healthz");
+  REQUIRE(!reply);
+  CHECK(reply.error().code == errc::refused);
+  CHECK(reply.error().message.find("does not speak TLS") != std::string::npos);
+}
+
+TEST_CASE("over TLS an end amid the handshake is no refusal") {
+  temp_dir dir;
+  test_certificates authority{dir.path()};
+  auto engine = tls_engine::connecting(client_of(authority.ca()), {});
+  REQUIRE(engine);
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  descriptor here{ends[0]};
+  descriptor there{ends[1]};
+  ::shutdown(there.get(), SHUT_WR);
+  auto met
+    = shake_hands(here.get(), *engine, std::chrono::steady_clock::now() + 30s);
+  REQUIRE(!met);
+  CHECK(met.error().code == errc::unavailable);
+}
+
 TEST_CASE("TLS before 1.2 is refused") {
   secure_gateway at;
   auto context = client_of(at.authority.ca());
@@ -221,7 +251,8 @@ TEST_CASE("what is not TLS is cut off, and plain HTTP is told why") {
   auto reply = lost.reply();
   REQUIRE(reply);
   CHECK(reply->status == 400);
-  CHECK(reply->body == "this port speaks HTTPS, not HTTP");
+  CHECK(nlohmann::json::parse(reply->body).at("detail")
+        == "This port speaks HTTPS, not HTTP.");
   std::uint64_t total = 1;
   for (std::string noise : {"\r\n\r\n", "hello", "\x16\x03\x01"}) {
     raw_connection other{at.gate.port()};

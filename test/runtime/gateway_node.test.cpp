@@ -171,9 +171,9 @@ TEST_CASE("a worker's node says that it keeps no queues") {
   self.node = {"w", {false, true}, {}};
   self.state = "self";
   for (auto path : {"/v1/jobs/1", "/v1/queues", "/v1/completed"})
-    CHECK(gate.problem(503, "unavailable", "GET", path)
+    CHECK(gate.problem(503, "not_leader", "GET", path)
             .starts_with("This node is a worker"));
-  CHECK(gate.problem(503, "unavailable", "POST", "/v1/queues/q/jobs", "x")
+  CHECK(gate.problem(503, "not_leader", "POST", "/v1/queues/q/jobs", "x")
           .starts_with("This node is a worker"));
   gate.json(200, "GET", "/v1/workers");
   gate.json(200, "GET", "/readyz");

@@ -242,6 +242,16 @@ TEST_CASE("a remote client gives up at its limit") {
   CHECK(nobody.lease("q", {.wait = 0ms}).error().code == errc::unavailable);
 }
 
+TEST_CASE("a remote client does not wait for a worker to keep queues") {
+  script_server worker{[](const std::string&) -> scripted_reply {
+    return {{"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 21\r\n\r\n"
+             R"({"code":"not_leader"})"}};
+  }};
+  auto client = client_of(worker.port());
+  CHECK(client.enqueue_bytes("q", "").error().code == errc::not_leader);
+  CHECK(worker.requests().size() == 1);
+}
+
 TEST_CASE("a remote client refuses options that cannot be") {
   CHECK(!remote_client::make({.host = ""}));
   CHECK(!remote_client::make({.token = "two words"}));
