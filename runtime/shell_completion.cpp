@@ -113,6 +113,10 @@ completion complete(std::string_view left, const name_source& names) {
   if (found.empty())
     return result;
   auto start = common_start(found);
+  if (start.empty()) {
+    result.replacement = left.substr(result.begin);
+    return result;
+  }
   result.replacement = quote_word(start);
   if (found.size() > 1 && result.replacement.starts_with('"'))
     result.replacement.pop_back();

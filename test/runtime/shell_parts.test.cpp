@@ -406,6 +406,9 @@ TEST_CASE("the tab key completes commands, names, options and their values") {
   CHECK(becomes("nodes; queue let") == "nodes; queue letters ");
   CHECK(all("queue mail") == list{"mail", "mail-dead"});
   CHECK(becomes("queue ma") == "queue mail");
+  // Where nothing is typed and nothing is common, nothing is added.
+  CHECK(becomes("queue ") == "queue ");
+  CHECK(becomes("queue \"") == "queue \"");
   CHECK(becomes("purge mail de") == "purge mail dead ");
   CHECK(becomes("jobs mail --sta") == "jobs mail --state=");
   CHECK(becomes("jobs mail --state=de") == "jobs mail --state=dead ");
