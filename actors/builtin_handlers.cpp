@@ -5,10 +5,17 @@
 #include <algorithm>
 #include <charconv>
 #include <string>
+#include <string_view>
 
 namespace muster {
 
 namespace {
+
+/// The payload without the end of its line, which `echo` adds.
+std::string_view word_of(const job_context& ctx) {
+  auto text = ctx.payload();
+  return text.substr(0, text.find_last_not_of("\r\n") + 1);
+}
 
 expected<std::string> run_echo(job_context& ctx) {
   return std::string{ctx.payload()};
@@ -16,7 +23,7 @@ expected<std::string> run_echo(job_context& ctx) {
 
 // Progress in tenths, but at least once a second and at most 20 times.
 expected<std::string> run_sleep(job_context& ctx) {
-  auto total = parse_duration(ctx.payload());
+  auto total = parse_duration(word_of(ctx));
   if (!total)
     return tl::unexpected<error>{total.error()};
   auto step = std::clamp(*total / 10, millis{50}, millis{1'000});
@@ -31,7 +38,7 @@ expected<std::string> run_sleep(job_context& ctx) {
 }
 
 expected<std::string> run_fail(job_context& ctx) {
-  auto text = ctx.payload();
+  auto text = word_of(ctx);
   auto failures = UINT32_MAX;
   if (!text.empty()) {
     auto last = text.data() + text.size();

@@ -176,6 +176,11 @@ TEST_CASE("sleep reports how long it slept") {
   CHECK(job.control.take_progress() == std::nullopt);
 }
 
+TEST_CASE("fail and sleep read their payload without the end of its line") {
+  CHECK(attempt{"50ms\n"}.run(builtin("sleep")) == "50ms");
+  CHECK(attempt{"0\r\n"}.run(builtin("fail")));
+}
+
 TEST_CASE("sleep refuses what is no duration") {
   CHECK(attempt{"soon"}.run(builtin("sleep")).error().code
         == errc::invalid_argument);
