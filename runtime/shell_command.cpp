@@ -2,6 +2,7 @@
 #include "runtime/command_line.hpp"
 #include "runtime/http_address.hpp"
 #include "runtime/node_access.hpp"
+#include "runtime/node_json.hpp"
 #include "runtime/shell_history.hpp"
 #include "runtime/shell_input.hpp"
 #include "runtime/shell_runner.hpp"
@@ -65,7 +66,8 @@ struct shell_options {
   bool json = false;
   bool write = false;
   bool stop_on_error = false;
-  std::string data_dir = "muster-data";
+  /// Empty if it was not given.
+  std::string data_dir;
   std::string timeout = "8s";
   node_access_options node;
   /// For the address that other nodes use, where they speak TLS.
@@ -130,6 +132,12 @@ expected<shell_options> read_options(arguments args) {
                      "timeout must be a duration such as 10s");
   if (!positional->empty())
     result.node.http = positional->front();
+  // Whoever names a directory does not mean another node.
+  else if (!result.data_dir.empty())
+    if (auto facts = read_node_json(result.data_dir); !facts)
+      return fail_with(errc::invalid_argument,
+                       "data-dir: no node runs there: "
+                         + printable(facts.error().message));
   return result;
 }
 
@@ -295,7 +303,8 @@ int run_shell(arguments args) {
   shell_signals signals;
   shell_session::settings with;
   with.access = options->node;
-  with.data_dir = options->data_dir;
+  if (!options->data_dir.empty())
+    with.data_dir = options->data_dir;
   with.answer_limit = parse_duration(options->timeout).value();
   with.locate = [tls = options->node_tls](const endpoint& node) {
     return http_address_of(node, tls);

@@ -121,7 +121,11 @@ bool shell_session::locate_http() {
 bool shell_session::read_again() {
   if (!settings_.access.http.empty())
     return false;
-  auto now = resolve(settings_);
+  // Where nothing is said any more the node has ended, and no other is meant.
+  auto facts = read_node_json(settings_.data_dir);
+  if (!facts)
+    return false;
+  auto now = settings_.access.resolve_for(*facts);
   if (!now || now->at == at_.at)
     return false;
   at_ = std::move(*now);

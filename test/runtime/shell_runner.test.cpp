@@ -343,6 +343,26 @@ TEST_CASE("a shell finds the node of a directory at its new port") {
   CHECK(session->node_name() == "n");
 }
 
+TEST_CASE("a shell takes no other node for one of a directory that has ended") {
+  temp_dir dir;
+  auto server = std::make_unique<script_server>(
+    [](const std::string&) { return scripted_reply{}; });
+  node_facts facts;
+  facts.name = "n";
+  facts.http = {"127.0.0.1", server->port()};
+  facts.node = {"127.0.0.1", 1};
+  REQUIRE(replace_file(dir.path() / "node.json", to_json(facts)));
+  shell_session::settings with;
+  with.data_dir = dir.path();
+  auto session = shell_session::open(with);
+  REQUIRE(session);
+  auto before = session->address();
+  server.reset();
+  std::filesystem::remove(dir.path() / "node.json");
+  CHECK_FALSE(session->ask({"GET", "/v1/nodes", {}, {}}));
+  CHECK(session->address() == before);
+}
+
 TEST_CASE("a node is found by the address that other nodes use") {
   script_server node{[](const std::string&) {
     return scripted_reply{{std::string(64, '\0')}, true};

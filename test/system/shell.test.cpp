@@ -143,6 +143,9 @@ TEST_CASE("the shell's exit status tells failure from misuse") {
   CHECK(status({"--no-such-option"}) == 2);
   CHECK(status({"one", "two"}) == 2);
   CHECK(status({"nowhere", "-c", "nodes"}) == 2);
+  // Not some other node.
+  CHECK(status({"--data-dir=muster-data", "-c", "nodes"}) == 0);
+  CHECK(status({"--data-dir=nowhere", "-c", "nodes"}) == 2);
   CHECK(status({"--token-file=none", "-c", "nodes"}) == 2);
   CHECK(status({}, "job 99\nfrobnicate\nnodes\n") == 2);
   CHECK(status({}, "job 99\nnodes\n") == 1);
