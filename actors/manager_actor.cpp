@@ -36,7 +36,7 @@ caf::behavior manager_state::make_behavior() {
   ignore_strangers(self_);
   on_down(self_, [this](const caf::actor_addr& who, const caf::error&) {
     if (auto pos = by_address_.find(who); pos != by_address_.end())
-      forget(pos->second, "it ended", true);
+      forget(pos->second, "it ended or was cut off", true);
   });
   return {
     [this](start_child) -> caf::result<void> {

@@ -1,5 +1,6 @@
 #include "runtime/cli.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -42,9 +43,17 @@ void print_overview() {
 
 int main(int argc, char** argv) {
   std::string_view name = argc > 1 ? argv[1] : "help";
-  if (name == "help" || name == "--help" || name == "-h") {
+  auto help = name == "help" || name == "--help" || name == "-h";
+  if (help && argc <= 2) {
     print_overview();
     return 0;
+  }
+  // `muster help node` is `muster node --help`.
+  static constexpr const char* ask_for_help = "--help";
+  arguments words{argv + std::min(argc, 2), argv + argc};
+  if (help) {
+    name = argv[2];
+    words = {&ask_for_help, 1};
   }
   if (name == "--version")
     name = "version";
@@ -52,7 +61,7 @@ int main(int argc, char** argv) {
     if (each.name != name)
       continue;
     try {
-      return each.run({argv + 2, argv + argc});
+      return each.run(words);
     } catch (const std::exception& e) {
       std::fprintf(stderr, "muster %s: %s\n", each.name.data(), e.what());
       return 1;

@@ -25,8 +25,18 @@ table_cell alarming(std::string text, tone how) {
   return {std::move(text), harmless ? tone::plain : how};
 }
 
-/// Such as `2 of 5`.
+/// Such as `2 of 5`. Attempts that count as no failure, and a retry, let there
+/// be more: `7, 4 of 5 failed`.
 std::string attempts_of(const shell_json& job) {
+  auto number = [&job](const char* name) {
+    auto found = job.find(name);
+    return found != job.end() && found->is_number_unsigned()
+             ? found->get<std::uint64_t>()
+             : 0;
+  };
+  if (job.contains("failures") && number("attempt") > number("max_attempts"))
+    return fmt::format("{}, {} of {} failed", show(job, "attempt"),
+                       show(job, "failures"), show(job, "max_attempts"));
   return fmt::format("{} of {}", show(job, "attempt"),
                      show(job, "max_attempts"));
 }

@@ -103,6 +103,18 @@ TEST_CASE("a job is shown with its attempts, in words of time") {
   CHECK(out.find("finished") == std::string::npos);
 }
 
+TEST_CASE("attempts beyond those that may fail are explained") {
+  auto shown = [](const std::string& numbers) {
+    return view_job(read(R"({"id":"1","state":"dead",)" + numbers + "}"),
+                    wide());
+  };
+  CHECK(shown(R"("attempt":7,"failures":4,"max_attempts":5)")
+          .find("7, 4 of 5 failed\n")
+        != std::string::npos);
+  CHECK(shown(R"("attempt":4,"failures":3,"max_attempts":5)").find("4 of 5\n")
+        != std::string::npos);
+}
+
 TEST_CASE("trees show who runs, what was restarted and why") {
   auto tree = read(
     R"({"supervisors":[{"node":"n1","id":"node","path":"node",

@@ -203,7 +203,9 @@ TEST_CASE("help and versions are printed") {
     INFO(command);
     CHECK(result.status.ok());
     CHECK(result.out.find(command) != std::string::npos);
+    CHECK(run_program(dir.path(), {"help", command}).out == result.out);
   }
+  CHECK(run_program(dir.path(), {"help", "me"}).status.code == 2);
   auto version = run_program(dir.path(), {"version"});
   CHECK(version.status.ok());
   CHECK(version.out.starts_with("muster "));
