@@ -254,6 +254,8 @@ struct node::impl {
     auto wanted = settings.node_port;
     error why;
     for (int tries = 0; tries < port_tries; ++tries, ++wanted) {
+      if (is_its_managers(wanted))
+        continue;
       auto bound = publish_actor(system, gate, settings.node_address, wanted);
       if (bound) {
         facts.node = {settings.node_address, *bound};
@@ -271,6 +273,14 @@ struct node::impl {
                                    ? "the port is occupied, or the address is "
                                      "not of this machine"
                                    : why.message));
+  }
+
+  /// Whether the only node that a worker is to join is to be at that port of
+  /// this machine, though it may not be there yet.
+  [[nodiscard]] bool is_its_managers(std::uint16_t wanted) const {
+    return !settings.manager && !settings.strict_ports
+           && settings.join.size() == 1 && settings.join.front().port == wanted
+           && wanted != 65'535 && is_loopback(settings.join.front().host);
   }
 
   cluster_options cluster() {

@@ -298,3 +298,21 @@ TEST_CASE("a worker that is drained hands back what it has not begun") {
     CHECK((info.at("state") == "ready" || info.at("state") == "succeeded"));
   }
 }
+
+TEST_CASE("a worker that is started first leaves its manager the port") {
+  temp_dir home;
+  temp_dir field;
+  auto manager = start_manager(home);
+  auto at = address_of(*manager);
+  auto own = fmt::format("--node-port={}", manager->facts().node.port);
+  CHECK(manager->stop().ok());
+  manager.reset();
+  auto worker = start_worker(field, "early", at, {own});
+  CHECK(address_of(*worker) != at);
+  manager = start_manager(home, {own});
+  if (address_of(*manager) != at)
+    SKIP("somebody else took the port");
+  CHECK(eventually([&] { return has_worker(*manager, "early"); }));
+  CHECK(worker->stop().ok());
+  CHECK(manager->stop().ok());
+}
